@@ -1,0 +1,28 @@
+//! The JDK's off-heap half in Rust: `Unsafe`'s memory, `Bits`' accounting, `DirectByteBuffer`'s
+//! life and death, the socket streams' natives.
+//!
+//! # Map
+//!
+//! | room | what lives there |
+//! |---|---|
+//! | [`memory`] | `Unsafe`: allocate, reallocate, free, fill, copy, swap-copy |
+//! | [`error`] | errno as a type |
+//! | `boundary` | the one panic guard of all faces |
+//! | `os` | the only system calls |
+//!
+//! # Safety vocabulary
+//!
+//! The `# Safety` sections of this crate use these words in this sense:
+//!
+//! - a **live block**: an address that this library's allocation returned and that has not been
+//!   freed or reallocated since;
+//! - a **readable** (**writable**) **range**: all its bytes are mapped for reading (writing) for
+//!   the whole call;
+//! - an **owned descriptor**: a file descriptor number that no one but the caller closes, or that
+//!   is closed only through this library.
+
+pub mod error;
+pub mod memory;
+
+mod boundary;
+mod os;

@@ -1,0 +1,3 @@
+//! The `offheap` command.
+
+fn main() {}

@@ -1,0 +1,19 @@
+//! The only system calls and C library allocations of offheap.
+//!
+//! Each function is one call, its result a value or an [`Errno`](crate::error::Errno); no policy,
+//! no retry, no state. What to do with a short write, a signal or a failed allocation is decided
+//! by the modules above.
+
+pub(crate) mod heap;
+
+/// Bytes in a page of memory, a power of two (`sysconf(_SC_PAGESIZE)`).
+pub(crate) fn page_size() -> usize {
+    use std::sync::OnceLock;
+    static PAGE_SIZE: OnceLock<usize> = OnceLock::new();
+    *PAGE_SIZE.get_or_init(|| {
+        // SAFETY: sysconf takes no pointer and has no precondition.
+        let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        // Linux always answers; 4096 is the smallest page any supported machine has.
+        usize::try_from(size).ok().filter(|s| s.is_power_of_two()).unwrap_or(4096)
+    })
+}
