@@ -1,0 +1,168 @@
+package io.offheap;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.Paths;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Properties;
+
+/**
+ * The one place that loads the native library. Initialising this class tries, once; the outcome is {@link #CAUSE}.
+ *
+ * <p>The classes with natives call {@link #load} from their initialisers, so initialising one of them must never wait
+ * for another: the library's own start must look classes up without initialising them.
+ */
+final class NativeLibrary {
+
+    /** Why the library is not there; null when it is. */
+    static final UnsatisfiedLinkError CAUSE = tryLoad();
+
+    private NativeLibrary() {}
+
+    /** Loads the library unless that was tried already. Never throws. */
+    static void load() {}
+
+    /** Throws what {@link OffHeap#ensureAvailability} promises. */
+    static void ensure() {
+        if (CAUSE != null) {
+            UnsatisfiedLinkError error = new UnsatisfiedLinkError(CAUSE.getMessage());
+            error.initCause(CAUSE);
+            throw error;
+        }
+    }
+
+    private static UnsatisfiedLinkError tryLoad() {
+        try {
+            search();
+            checkVersion();
+            return null;
+        } catch (UnsatisfiedLinkError error) {
+            return error;
+        } catch (Throwable failure) {
+            return failed("the offheap native library could not be loaded: " + failure, failure);
+        }
+    }
+
+    private static void search() {
+        String explicit = System.getProperty("io.offheap.library");
+        if (explicit != null) {
+            Throwable failure = attempt(() -> System.load(Paths.get(explicit).toAbsolutePath().toString()));
+            if (failure != null) {
+                throw failed("-Dio.offheap.library=" + explicit + ": " + reason(failure), failure);
+            }
+            return;
+        }
+        Throwable onPath = attempt(() -> System.loadLibrary("offheap"));
+        if (onPath == null) {
+            return;
+        }
+        Throwable inJar = attempt(NativeLibrary::loadFromJar);
+        if (inJar == null) {
+            return;
+        }
+        UnsatisfiedLinkError all = failed("the offheap native library could not be loaded"
+                + "; from java.library.path: " + reason(onPath)
+                + "; from the jar: " + reason(inJar)
+                + "; -Dio.offheap.library=PATH names it explicitly", inJar);
+        all.addSuppressed(onPath);
+        throw all;
+    }
+
+    private static void loadFromJar() throws IOException {
+        String resource = "/META-INF/native/" + platform() + "/liboffheap.so";
+        try (InputStream library = NativeLibrary.class.getResourceAsStream(resource)) {
+            if (library == null) {
+                throw new IOException("no " + resource);
+            }
+            String folder = System.getProperty("io.offheap.tmpdir", System.getProperty("java.io.tmpdir"));
+            Path file = Files.createTempFile(Paths.get(folder), "offheap-", ".so",
+                    PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+            try {
+                Files.copy(library, file, StandardCopyOption.REPLACE_EXISTING);
+                Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwx------"));
+                loadExtracted(file);
+            } finally {
+                // Loaded or not, nothing is left behind: the mapping outlives the name.
+                Files.deleteIfExists(file);
+            }
+        }
+    }
+
+    private static void loadExtracted(Path file) {
+        try {
+            System.load(file.toAbsolutePath().toString());
+        } catch (UnsatisfiedLinkError error) {
+            // The file has its x bits, so only the mount can make it not executable.
+            if (!Files.isExecutable(file)) {
+                throw failed("the folder " + file.getParent() + " is mounted noexec"
+                        + "; -Dio.offheap.tmpdir=FOLDER names another one (" + error.getMessage() + ")", error);
+            }
+            throw error;
+        }
+    }
+
+    /** The folder of this platform's library in the jar, such as linux-x86_64. */
+    private static String platform() throws IOException {
+        String os = System.getProperty("os.name");
+        String arch = System.getProperty("os.arch");
+        if (!os.equals("Linux")) {
+            throw new IOException("operating system " + os + " is not supported, only Linux");
+        }
+        switch (arch) {
+            case "amd64":
+            case "x86_64":
+                return "linux-x86_64";
+            case "aarch64":
+                return "linux-aarch64";
+            default:
+                throw new IOException("processor " + arch + " is not supported, only x86_64 and aarch64");
+        }
+    }
+
+    private static void checkVersion() throws IOException {
+        Properties properties = new Properties();
+        try (InputStream resource = NativeLibrary.class.getResourceAsStream("version.properties")) {
+            properties.load(resource);
+        }
+        String expected = properties.getProperty("version");
+        String found = OffHeap.version0();
+        if (!found.equals(expected)) {
+            throw new UnsatisfiedLinkError("the offheap classes are version " + expected
+                    + ", the native library is version " + found + ": use the library of the same release");
+        }
+    }
+
+    private static Throwable attempt(Attempt attempt) {
+        try {
+            attempt.run();
+            return null;
+        } catch (IOException | RuntimeException | LinkageError failure) {
+            return failure;
+        }
+    }
+
+    private static String reason(Throwable failure) {
+        String reason = failure instanceof UnsatisfiedLinkError || failure.getClass() == IOException.class
+                ? failure.getMessage()
+                : failure.toString();
+        // Java 24 and later, --illegal-native-access=deny; the class exists since 9.
+        if (failure.getClass().getName().equals("java.lang.IllegalCallerException")) {
+            return reason + " (this JVM denies native code to modules it was not told of: start it with"
+                    + " --enable-native-access=io.offheap, or =ALL-UNNAMED when offheap is on the class path)";
+        }
+        return reason;
+    }
+
+    private static UnsatisfiedLinkError failed(String message, Throwable cause) {
+        UnsatisfiedLinkError error = new UnsatisfiedLinkError(message);
+        error.initCause(cause);
+        return error;
+    }
+
+    private interface Attempt {
+        void run() throws IOException;
+    }
+}

@@ -1,0 +1,161 @@
+package io.offheap;
+
+/**
+ * Whether the native library is there, and what it is.
+ *
+ * <p>The library is loaded once, by whichever class of this package is used first. In this order:
+ * <ol>
+ * <li>{@code -Dio.offheap.library=PATH}: that file and no other, whether it loads or not;
+ * <li>{@code java.library.path}, as {@link System#loadLibrary};
+ * <li>the copy inside the jar. It is written to {@code -Dio.offheap.tmpdir} (else {@code java.io.tmpdir}) under a
+ * unique name that only the owner can read, and is deleted once it is loaded.
+ * </ol>
+ *
+ * <p>Java 24 and later warn about it on the standard error stream. {@code --enable-native-access=io.offheap} ends the
+ * warning, or {@code --enable-native-access=ALL-UNNAMED} when offheap is on the class path. With
+ * {@code --illegal-native-access=deny} one of the two is needed.
+ *
+ * <p>No initialiser of this package throws. While the library is not available every native method throws
+ * {@link UnsatisfiedLinkError}.
+ */
+public final class OffHeap {
+
+    private OffHeap() {}
+
+    /**
+     * Tells whether the native library is loaded and fits these classes.
+     *
+     * @return true when every class of this package can be used
+     */
+    public static boolean isAvailable() {
+        return NativeLibrary.CAUSE == null;
+    }
+
+    /**
+     * Tells why the native library is not available.
+     *
+     * @return one error whose message names each place that was tried and what happened there; null when the library
+     *         is available
+     */
+    public static Throwable unavailabilityCause() {
+        return NativeLibrary.CAUSE;
+    }
+
+    /**
+     * Returns when the native library is available.
+     *
+     * @throws UnsatisfiedLinkError when it is not; its cause is {@link #unavailabilityCause}
+     */
+    public static void ensureAvailability() {
+        NativeLibrary.ensure();
+    }
+
+    /**
+     * The version of the native library, which is the version of these classes.
+     *
+     * @return a version such as {@code 0.1.0}
+     * @throws UnsatisfiedLinkError when the library is not available
+     */
+    public static String version() {
+        NativeLibrary.ensure();
+        return version0();
+    }
+
+    /**
+     * What the socket streams of this process have done since the library was loaded. The figures are read one after
+     * the other while other threads go on counting.
+     *
+     * @return the figures now
+     * @throws UnsatisfiedLinkError when the library is not available
+     */
+    public static Counters counters() {
+        NativeLibrary.ensure();
+        long[] figures = new long[6];
+        counters0(figures);
+        return new Counters(figures);
+    }
+
+    static native String version0();
+
+    private static native void counters0(long[] figures);
+
+    /** The counters of the socket streams at one moment. Each figure only grows. */
+    public static final class Counters {
+        private final long writes;
+        private final long sends;
+        private final long bytesSent;
+        private final long reads;
+        private final long receives;
+        private final long bytesReceived;
+
+        private Counters(long[] figures) {
+            writes = figures[0];
+            sends = figures[1];
+            bytesSent = figures[2];
+            reads = figures[3];
+            receives = figures[4];
+            bytesReceived = figures[5];
+        }
+
+        /**
+         * Calls of {@code write} that reached the native library.
+         *
+         * @return a count of calls
+         */
+        public long writes() {
+            return writes;
+        }
+
+        /**
+         * Calls of {@code send} made for them.
+         *
+         * @return a count of system calls
+         */
+        public long sends() {
+            return sends;
+        }
+
+        /**
+         * What {@code send} took.
+         *
+         * @return a count of bytes
+         */
+        public long bytesSent() {
+            return bytesSent;
+        }
+
+        /**
+         * Calls of {@code read} that reached the native library.
+         *
+         * @return a count of calls
+         */
+        public long reads() {
+            return reads;
+        }
+
+        /**
+         * Calls of {@code recv} made for them.
+         *
+         * @return a count of system calls
+         */
+        public long receives() {
+            return receives;
+        }
+
+        /**
+         * What {@code recv} gave.
+         *
+         * @return a count of bytes
+         */
+        public long bytesReceived() {
+            return bytesReceived;
+        }
+
+        /** The six figures with their names, for people. */
+        @Override
+        public String toString() {
+            return "Counters[writes=" + writes + ", sends=" + sends + ", bytesSent=" + bytesSent
+                    + ", reads=" + reads + ", receives=" + receives + ", bytesReceived=" + bytesReceived + ']';
+        }
+    }
+}

@@ -1,0 +1,162 @@
+package io.offheap;
+
+import java.io.FileDescriptor;
+import java.io.IOException;
+import java.lang.invoke.MethodHandle;
+import java.net.SocketException;
+import java.net.SocketImpl;
+
+/**
+ * {@code java.net.AbstractPlainSocketImpl}: the implementation up to Java 12, and up to 17 with
+ * {@code -Djdk.net.usePlainSocketImpl}.
+ *
+ * <p>It counts the users of the descriptor. A close while there are some puts a marker in the descriptor's place, wakes
+ * the JDK's own blocked calls (and ours, once its native is bound), and leaves the number to the last user to close.
+ */
+final class PlainAccess extends SocketAccess {
+
+    private static final Internals INTERNALS = new Internals("java.net.AbstractPlainSocketImpl");
+    private static final MethodHandle ACQUIRE = INTERNALS.method("acquireFD", FileDescriptor.class);
+    private static final MethodHandle RELEASE = INTERNALS.method("releaseFD", void.class);
+    private static final MethodHandle CLOSED = INTERNALS.method("isClosedOrPending", boolean.class);
+    private static final MethodHandle RESET = INTERNALS.method("isConnectionReset", boolean.class);
+    private static final MethodHandle SET_RESET = INTERNALS.method("setConnectionReset", void.class);
+    private static final MethodHandle TIMEOUT = INTERNALS.method("getTimeout", int.class);
+
+    /** Java 8 alone believes a reset only when reading once more gives nothing. */
+    private static final boolean TWO_STEPS = INTERNALS.has("setConnectionResetPending");
+    private static final MethodHandle PENDING =
+            TWO_STEPS ? INTERNALS.method("isConnectionResetPending", boolean.class) : null;
+    private static final MethodHandle SET_PENDING =
+            TWO_STEPS ? INTERNALS.method("setConnectionResetPending", void.class) : null;
+
+    PlainAccess(SocketImpl impl) throws SocketException {
+        super(impl);
+        require(INTERNALS);
+        Binding.ensure();
+    }
+
+    static boolean supports(SocketImpl impl) {
+        return INTERNALS.type() != null && INTERNALS.type().isInstance(impl);
+    }
+
+    @Override
+    void write(byte[] b, int off, int len) throws IOException {
+        FileDescriptor fd = acquire();
+        try {
+            SocketOutputStream.socketWrite0(fd, b, off, len, true);
+        } catch (SocketException failure) {
+            boolean reset = isReset(failure);
+            if (reset && TWO_STEPS) {
+                call(SET_PENDING);
+            }
+            if (ask(CLOSED)) {
+                throw new SocketException("Socket closed");
+            }
+            throw reset ? new SocketException("Connection reset") : failure;
+        } finally {
+            call(RELEASE);
+        }
+    }
+
+    @Override
+    int read(byte[] b, int off, int len) throws IOException {
+        int timeout = timeout();
+        int n = receive(b, off, len, timeout);
+        if (n == WAS_RESET && TWO_STEPS) {
+            call(SET_PENDING);
+            n = receive(b, off, len, timeout);
+        }
+        if (n > 0) {
+            return n;
+        }
+        if (ask(CLOSED)) {
+            throw new SocketException("Socket closed");
+        }
+        if (TWO_STEPS ? ask(PENDING) : n == WAS_RESET) {
+            call(SET_RESET);
+        }
+        if (isConnectionReset()) {
+            throw new SocketException("Connection reset");
+        }
+        return 0;
+    }
+
+    private static final int WAS_RESET = -1;
+
+    private int receive(byte[] b, int off, int len, int timeout) throws IOException {
+        FileDescriptor fd = acquire();
+        try {
+            return SocketInputStream.socketRead0(fd, b, off, len, timeout, true);
+        } catch (SocketException failure) {
+            if (isReset(failure)) {
+                return WAS_RESET;
+            }
+            if (ask(CLOSED)) {
+                throw new SocketException("Socket closed");
+            }
+            throw failure;
+        } finally {
+            call(RELEASE);
+        }
+    }
+
+    @Override
+    boolean isConnectionReset() throws IOException {
+        return ask(RESET);
+    }
+
+    private FileDescriptor acquire() throws IOException {
+        try {
+            return (FileDescriptor) ACQUIRE.invokeExact(impl);
+        } catch (Throwable thrown) {
+            throw SocketAccess.<IOException>rethrow(thrown);
+        }
+    }
+
+    private int timeout() throws IOException {
+        try {
+            return (int) TIMEOUT.invokeExact(impl);
+        } catch (Throwable thrown) {
+            throw SocketAccess.<IOException>rethrow(thrown);
+        }
+    }
+
+    private boolean ask(MethodHandle question) throws IOException {
+        try {
+            return (boolean) question.invokeExact(impl);
+        } catch (Throwable thrown) {
+            throw SocketAccess.<IOException>rethrow(thrown);
+        }
+    }
+
+    private void call(MethodHandle method) throws IOException {
+        try {
+            method.invokeExact(impl);
+        } catch (Throwable thrown) {
+            throw SocketAccess.<IOException>rethrow(thrown);
+        }
+    }
+
+    /** Binds the JDK's close once, when the first stream is made. */
+    private static final class Binding {
+        private static final Throwable FAILURE = bind();
+
+        private static Throwable bind() {
+            try {
+                bindSocketClose0(Internals.find("java.net.PlainSocketImpl"));
+                return null;
+            } catch (RuntimeException | LinkageError failure) {
+                return failure;
+            }
+        }
+
+        static void ensure() throws SocketException {
+            if (FAILURE != null) {
+                SocketException refused = new SocketException("a close could not wake the stream: " + FAILURE);
+                refused.initCause(FAILURE);
+                throw refused;
+            }
+        }
+    }
+}
