@@ -6,6 +6,7 @@
 //! | room | what lives there |
 //! |---|---|
 //! | [`memory`] | `Unsafe`: allocate, reallocate, free, fill, copy, swap-copy |
+//! | [`net`] | the socket streams: chunked write, read with timeout, asynchronous close |
 //! | [`error`] | errno as a type |
 //! | `boundary` | the one panic guard of all faces |
 //! | `os` | the only system calls |
@@ -23,6 +24,7 @@
 
 pub mod error;
 pub mod memory;
+pub mod net;
 
 mod boundary;
 mod os;
