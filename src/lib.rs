@@ -6,6 +6,7 @@
 //! | room | what lives there |
 //! |---|---|
 //! | [`memory`] | `Unsafe`: allocate, reallocate, free, fill, copy, swap-copy |
+//! | [`bits`] | `Bits`: the budget of direct memory, page size, byte order |
 //! | [`error`] | errno as a type |
 //! | `boundary` | the one panic guard of all faces |
 //! | `os` | the only system calls |
@@ -20,6 +21,8 @@
 //!   the whole call;
 //! - an **owned descriptor**: a file descriptor number that no one but the caller closes, or that
 //!   is closed only through this library.
+
+pub mod bits;
 
 pub mod error;
 pub mod memory;
