@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`memory`] | `Unsafe`: allocate, reallocate, free, fill, copy, swap-copy |
 //! | [`bits`] | `Bits`: the budget of direct memory, page size, byte order |
+//! | [`direct`] | `DirectByteBuffer`: constructor and deallocator |
 //! | [`error`] | errno as a type |
 //! | `boundary` | the one panic guard of all faces |
 //! | `os` | the only system calls |
@@ -24,6 +25,7 @@
 
 pub mod bits;
 
+pub mod direct;
 pub mod error;
 pub mod memory;
 
