@@ -22,9 +22,8 @@ static BLOCKS: LazyLock<Blocks<'static>> = LazyLock::new(|| Blocks::new(bits::bu
 /// even for capacity 0. The block is the caller's until [`free`].
 ///
 /// # Errors
-/// `ENOMEM` if the budget has no room, or there is no such block to be had; the budget is then as
-/// before.
-pub fn allocate(capacity: usize, page_aligned: bool) -> Result<*mut u8, Errno> {
+/// See [`AllocateError`]; the budget is then as before.
+pub fn allocate(capacity: usize, page_aligned: bool) -> Result<*mut u8, AllocateError> {
     BLOCKS.allocate(capacity, page_aligned)
 }
 
@@ -35,6 +34,30 @@ pub fn allocate(capacity: usize, page_aligned: bool) -> Result<*mut u8, Errno> {
 /// `EINVAL` if `address` is not that of a live block of [`allocate`]: nothing happens then.
 pub fn free(address: *mut u8) -> Result<(), Errno> {
     BLOCKS.free(address)
+}
+
+/// The step at which [`allocate`] failed. `size` is the bytes of the block: the capacity, and a page
+/// more for one that is page-aligned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllocateError {
+    /// The size is beyond what can be counted.
+    Size,
+    /// The budget has no room for it.
+    Reserve {
+        /// Bytes of the block.
+        size: i64,
+    },
+    /// There is no such block to be had.
+    Allocate {
+        /// Bytes of the block.
+        size: i64,
+    },
+}
+
+impl From<AllocateError> for Errno {
+    fn from(_: AllocateError) -> Self {
+        Self::ENOMEM
+    }
 }
 
 /// Threads that allocate and free at once rarely meet on one of so many locks.
@@ -74,21 +97,26 @@ impl<'b> Blocks<'b> {
         Self { budget, shards: std::array::from_fn(|_| Mutex::default()) }
     }
 
-    fn allocate(&self, capacity: usize, page_aligned: bool) -> Result<*mut u8, Errno> {
+    fn allocate(&self, capacity: usize, page_aligned: bool) -> Result<*mut u8, AllocateError> {
         let page = if page_aligned { bits::page_size() } else { 1 };
         let slack = if page_aligned { page } else { 0 };
-        let bytes = capacity.checked_add(slack).ok_or(Errno::ENOMEM)?.max(1);
-        let size = i64::try_from(bytes).map_err(|_| Errno::ENOMEM)?;
-        let capacity = i64::try_from(capacity).map_err(|_| Errno::ENOMEM)?;
+        let bytes = capacity.checked_add(slack).ok_or(AllocateError::Size)?.max(1);
+        let size = i64::try_from(bytes).map_err(|_| AllocateError::Size)?;
+        let capacity = i64::try_from(capacity).map_err(|_| AllocateError::Size)?;
 
-        bits::reserve_memory_in(self.budget, size, capacity)?;
-        let base = memory::allocate_zeroed(bytes).inspect_err(|_| {
+        bits::reserve_memory_in(self.budget, size, capacity).map_err(|errno| match errno {
+            Errno::ENOMEM => AllocateError::Reserve { size },
+            _ => AllocateError::Size,
+        })?;
+        let base = memory::allocate_zeroed(bytes).map_err(|_| {
             // Ours, so it can't be refused.
             let _ = self.budget.unreserve_memory(size, capacity);
+            AllocateError::Allocate { size }
         })?;
         // Within the block: it is one page longer than the capacity.
         let address = base.map_addr(|base| base.next_multiple_of(page));
-        self.register(address, Deallocator { base, size, capacity })?;
+        self.register(address, Deallocator { base, size, capacity })
+            .map_err(|_| AllocateError::Allocate { size })?;
         Ok(address)
     }
 

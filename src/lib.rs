@@ -9,6 +9,7 @@
 //! | [`bits`] | `Bits`: the budget of direct memory, page size, byte order |
 //! | [`direct`] | `DirectByteBuffer`: constructor and deallocator |
 //! | [`net`] | the socket streams: chunked write, read with timeout, asynchronous close |
+//! | `jni` | what a JVM calls: natives for the Java library and under the JDK's symbols |
 //! | [`error`] | errno as a type |
 //! | `boundary` | the one panic guard of all faces |
 //! | `os` | the only system calls |
@@ -31,4 +32,5 @@ pub mod memory;
 pub mod net;
 
 mod boundary;
+mod jni;
 mod os;

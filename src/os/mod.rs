@@ -5,6 +5,7 @@
 //! by the modules above.
 
 pub(crate) mod heap;
+pub(crate) mod library;
 pub(crate) mod net;
 pub(crate) mod signal;
 
