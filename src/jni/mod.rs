@@ -19,8 +19,9 @@ mod table;
 use crate::boundary;
 use env::RawEnv;
 use exception::Exception;
+use jni::strings::JNIString;
 use jni::sys::{JNI_ERR, JNI_VERSION_1_8, jint};
-use jni::{EnvUnowned, JavaVM};
+use jni::{EnvUnowned, JavaVM, jni_str};
 use std::ffi::c_void;
 
 /// Runs a native: its error, or its panic, becomes the pending exception, and the result the
@@ -50,12 +51,19 @@ extern "system" fn JNI_OnLoad(vm: *mut jni::sys::JavaVM, _reserved: *mut c_void)
         }
         // SAFETY: the JVM passes its own, and it lives as long as the process.
         let vm = unsafe { JavaVM::from_raw(vm) };
-        match vm.attach_current_thread(|env| {
-            runtime::start(env)?;
-            table::register(env)
-        }) {
+        let loaded = vm.attach_current_thread(|env| {
+            let loaded = runtime::start(env).and_then(|()| table::register(env));
+            if let Err(error) = &loaded
+                && !env.exception_check()
+            {
+                let cause = JNIString::from(format!("offheap: {error}"));
+                // Its Err is that the exception is pending, as it now is.
+                let _ = env.throw_new(jni_str!("java/lang/UnsatisfiedLinkError"), cause);
+            }
+            loaded
+        });
+        match loaded {
             Ok(()) => JNI_VERSION_1_8,
-            // What the JVM threw stays pending and says more than a number.
             Err(_) => JNI_ERR,
         }
     };

@@ -104,6 +104,16 @@ fn max_direct_memory(env: &mut Env<'_>, jdk: Jdk) -> Result<i64> {
     env.call_static_method(vm, jni_str!("maxDirectMemory"), jni_sig!("()J"), &[])?.j()
 }
 
+/// The Java library's class of that name (`io.offheap.Bits`), not initialised: its initialiser may
+/// be under way on a thread that waits for this one to have loaded the library.
+pub(super) fn library_class<'local>(env: &mut Env<'local>, name: &str) -> Result<JClass<'local>> {
+    // Its initialiser is what has called us, on this thread.
+    let anchor = env.find_class(jni_str!("io/offheap/NativeLibrary"))?;
+    let loader = anchor.get_class_loader(env)?;
+    let name = env.new_string(name)?;
+    JClass::for_name_with_loader(env, name, false, loader)
+}
+
 /// Reclaims as the JDK does: helps the cleaner, then asks for a collection.
 struct Collector {
     vm: JavaVM,
@@ -118,7 +128,7 @@ impl Collector {
     fn new(env: &mut Env<'_>) -> Result<Self> {
         let system = env.find_class(jni_str!("java/lang/System"))?;
         let gc = env.get_static_method_id(&system, jni_str!("gc"), jni_sig!("()V"))?;
-        let queue = env.find_class(jni_str!("io/offheap/CleanerQueue"))?;
+        let queue = library_class(env, "io.offheap.CleanerQueue")?;
         let help = env.get_static_method_id(&queue, jni_str!("help"), jni_sig!("()Z"))?;
         Ok(Self {
             vm: env.get_java_vm()?,

@@ -3,7 +3,7 @@
 //! [`register`] binds those of the Java library from it. Those of the JDK are exported under the
 //! symbols the JDK looks for; a test compares this list with the exported names.
 
-use super::{bits, direct, library, memory, socket};
+use super::{bits, direct, library, memory, runtime, socket};
 use jni::errors::Result;
 use jni::strings::JNIStr;
 use jni::{Env, NativeMethod, jni_str};
@@ -11,8 +11,8 @@ use std::ffi::c_void;
 
 /// The natives of one class.
 struct NativeClass {
-    /// The class, in JNI's form.
-    name: &'static JNIStr,
+    /// The class's binary name.
+    name: &'static str,
     methods: &'static [Native],
 }
 
@@ -28,7 +28,7 @@ unsafe impl Sync for Native {}
 macro_rules! natives {
     ($($class:literal { $($name:literal $signature:literal $function:path,)* })*) => {
         &[$(NativeClass {
-            name: jni_str!($class),
+            name: $class,
             methods: {
                 static METHODS: &[Native] = &[$(Native {
                     name: jni_str!($name),
@@ -43,11 +43,11 @@ macro_rules! natives {
 
 /// The natives of the Java library, all of them static.
 static LIBRARY: &[NativeClass] = natives! {
-    "io/offheap/OffHeap" {
+    "io.offheap.OffHeap" {
         "version0" "()Ljava/lang/String;" library::version,
         "counters0" "([J)V" library::counters,
     }
-    "io/offheap/Unsafe" {
+    "io.offheap.Unsafe" {
         "allocateMemory" "(J)J" memory::allocate_memory,
         "reallocateMemory" "(JJ)J" memory::reallocate_memory,
         "freeMemory" "(J)V" memory::free_memory,
@@ -71,7 +71,7 @@ static LIBRARY: &[NativeClass] = natives! {
         "putDouble" "(JD)V" memory::put_double,
         "putAddress" "(JJ)V" memory::put_address,
     }
-    "io/offheap/Bits" {
+    "io.offheap.Bits" {
         "reserveMemory" "(JJ)V" bits::reserve_memory,
         "tryReserveMemory" "(JJ)Z" bits::try_reserve_memory,
         "unreserveMemory" "(JJ)V" bits::unreserve_memory,
@@ -96,19 +96,19 @@ static LIBRARY: &[NativeClass] = natives! {
         "putFloat" "(JFZ)V" bits::put_float,
         "putDouble" "(JDZ)V" bits::put_double,
     }
-    "io/offheap/DirectByteBuffer" {
+    "io.offheap.DirectByteBuffer" {
         "allocate0" "(IZ)J" direct::allocate,
         "wrap0" "(JI)Ljava/nio/ByteBuffer;" direct::wrap,
         "address0" "(Ljava/nio/ByteBuffer;)J" direct::buffer_address,
         "free0" "(J)Z" direct::free,
     }
-    "io/offheap/SocketOutputStream" {
+    "io.offheap.SocketOutputStream" {
         "socketWrite0" "(Ljava/io/FileDescriptor;[BIIZ)I" socket::write,
     }
-    "io/offheap/SocketInputStream" {
+    "io.offheap.SocketInputStream" {
         "socketRead0" "(Ljava/io/FileDescriptor;[BIIIZ)I" socket::read,
     }
-    "io/offheap/SocketAccess" {
+    "io.offheap.SocketAccess" {
         "trustedLookup0" "()Ljava/lang/invoke/MethodHandles$Lookup;" socket::trusted_lookup,
         "bindSocketClose0" "(Ljava/lang/Class;)V" socket::bind_socket_close,
     }
@@ -118,11 +118,11 @@ static LIBRARY: &[NativeClass] = natives! {
 /// (`Java_java_net_SocketOutputStream_init` and so on).
 #[cfg(test)]
 static JDK: &[NativeClass] = natives! {
-    "java/net/SocketOutputStream" {
+    "java.net.SocketOutputStream" {
         "init" "()V" socket::Java_java_net_SocketOutputStream_init,
         "socketWrite0" "(Ljava/io/FileDescriptor;[BII)V" socket::Java_java_net_SocketOutputStream_socketWrite0,
     }
-    "java/net/SocketInputStream" {
+    "java.net.SocketInputStream" {
         "init" "()V" socket::Java_java_net_SocketInputStream_init,
         "socketRead0" "(Ljava/io/FileDescriptor;[BIII)I" socket::Java_java_net_SocketInputStream_socketRead0,
     }
@@ -135,7 +135,7 @@ static JDK: &[NativeClass] = natives! {
 pub(super) fn register(env: &mut Env<'_>) -> Result<()> {
     for class in LIBRARY {
         let methods: Vec<NativeMethod<'_>> = class.methods.iter().map(native_method).collect();
-        let class = env.find_class(class.name)?;
+        let class = runtime::library_class(env, class.name)?;
         // SAFETY: `native_method` pairs each function with the signature it was written for, and
         // all are static natives.
         unsafe { env.register_native_methods(&class, &methods) }?;
@@ -156,7 +156,7 @@ mod tests {
 
     /// JNI's symbol of a native whose name needs no escape.
     fn symbol(class: &NativeClass, method: &Native) -> String {
-        format!("Java_{}_{}", class.name.to_str().replace('/', "_"), method.name.to_str())
+        format!("Java_{}_{}", class.name.replace('.', "_"), method.name.to_str())
     }
 
     #[test]
@@ -178,8 +178,8 @@ mod tests {
         let mut seen = std::collections::HashSet::new();
         for class in LIBRARY.iter().chain(JDK) {
             for method in class.methods {
-                let key = (class.name.to_str(), method.name.to_str(), method.signature.to_str());
-                assert!(seen.insert(key), "{key:?}");
+                let key = (class.name, method.name.to_str(), method.signature.to_str());
+                assert!(seen.insert(key.clone()), "{key:?}");
             }
         }
     }
