@@ -5,6 +5,9 @@
 //! by the modules above.
 
 pub(crate) mod heap;
+pub(crate) mod library;
+pub(crate) mod net;
+pub(crate) mod signal;
 
 /// Bytes in a page of memory, a power of two (`sysconf(_SC_PAGESIZE)`).
 pub(crate) fn page_size() -> usize {

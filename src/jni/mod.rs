@@ -1,0 +1,71 @@
+//! The JNI face: what a JVM calls.
+//!
+//! Every native is a few lines: check, call the core, convert. [`table`] lists them all, [`env`]
+//! is the function table of the calling thread, [`exception`] the one place that throws, and
+//! [`runtime`] what is known of the JVM around us.
+//!
+//! Errors are those of the JDK that runs: class, message, and what is left behind.
+
+mod bits;
+mod direct;
+mod env;
+mod exception;
+mod library;
+mod memory;
+mod runtime;
+mod socket;
+mod table;
+
+use crate::boundary;
+use env::RawEnv;
+use exception::Exception;
+use jni::strings::JNIString;
+use jni::sys::{JNI_ERR, JNI_VERSION_1_8, jint};
+use jni::{EnvUnowned, JavaVM, jni_str};
+use std::ffi::c_void;
+
+/// Runs a native: its error, or its panic, becomes the pending exception, and the result the
+/// type's zero, which the JVM ignores then.
+fn native<'local, R: Default>(
+    mut env: EnvUnowned<'local>,
+    work: impl FnOnce(&RawEnv<'local>) -> Result<R, Exception>,
+) -> R {
+    let thrown = boundary::guard(
+        || work(&RawEnv::new(&env)),
+        |panic| Err(Exception::internal_error(format!("offheap: {panic}"))),
+    );
+    thrown.unwrap_or_else(|exception| {
+        boundary::guard(|| exception.throw(&mut env), |_| ());
+        R::default()
+    })
+}
+
+/// Called by `System.load` and `System.loadLibrary`: learns what it needs of the JVM, gives the
+/// budget the JVM's limit, and registers the natives of the Java library. All of it or nothing:
+/// what fails is the cause of the `UnsatisfiedLinkError` that the caller gets.
+#[unsafe(no_mangle)]
+extern "system" fn JNI_OnLoad(vm: *mut jni::sys::JavaVM, _reserved: *mut c_void) -> jint {
+    let load = || {
+        if vm.is_null() {
+            return JNI_ERR;
+        }
+        // SAFETY: the JVM passes its own, and it lives as long as the process.
+        let vm = unsafe { JavaVM::from_raw(vm) };
+        let loaded = vm.attach_current_thread(|env| {
+            let loaded = runtime::start(env).and_then(|()| table::register(env));
+            if let Err(error) = &loaded
+                && !env.exception_check()
+            {
+                let cause = JNIString::from(format!("offheap: {error}"));
+                // Its Err is that the exception is pending, as it now is.
+                let _ = env.throw_new(jni_str!("java/lang/UnsatisfiedLinkError"), cause);
+            }
+            loaded
+        });
+        match loaded {
+            Ok(()) => JNI_VERSION_1_8,
+            Err(_) => JNI_ERR,
+        }
+    };
+    boundary::guard(load, |_| JNI_ERR)
+}

@@ -1,0 +1,205 @@
+//! One descriptor number: who is in a system call on it, and the close that waits for them.
+//!
+//! The protocol, apart from descriptors and signals, so that the model checker can run it:
+//!
+//! - an operation **enters** before its first system call on the number and **leaves** after its
+//!   last one; its node lies on its own stack, so entering needs no memory and cannot fail for
+//!   want of it;
+//! - a **detach** (close, or dup2 onto the number) first refuses newcomers, then interrupts
+//!   those inside, waits until the last one has left, and only then gives the number away, still
+//!   under the lock. So no operation that entered before uses the number afterwards.
+//!
+//! To interrupt is to set a flag and to send a signal. A signal that comes just before the
+//! system call starts, or that the kernel has no room to queue, ends nothing: so it is sent
+//! again, at growing intervals, until its receiver has left. That is also why no substitute
+//! needs to be put in the number's place meanwhile, which would itself need a descriptor.
+
+use super::sync::{AtomicBool, Condvar, Mutex, MutexGuard};
+use crate::error::Errno;
+use core::cell::Cell;
+use core::ptr;
+use core::sync::atomic::Ordering;
+use core::time::Duration;
+use std::sync::PoisonError;
+
+/// The first interval between two signals to the same thread, and the longest.
+const SIGNAL_AGAIN: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
+
+/// The state of one descriptor number; `T` names a thread.
+pub(super) struct Entry<T> {
+    inside: Mutex<Inside<T>>,
+    /// Told when the last operation leaves an entry that is being detached.
+    left: Condvar,
+}
+
+struct Inside<T> {
+    /// The operations inside, linked by their nodes.
+    first: *const Operation<T>,
+    /// A detach is under way: nobody enters.
+    closed: bool,
+}
+
+// SAFETY: the pointers are followed only under the entry's lock, see `operations`; the names of
+// the threads go with them from thread to thread.
+unsafe impl<T: Send> Send for Inside<T> {}
+
+/// An operation inside an entry, on the stack of its thread.
+pub(super) struct Operation<T> {
+    thread: T,
+    interrupted: AtomicBool,
+    /// Belongs to the entry's lock.
+    next: Cell<*const Operation<T>>,
+}
+
+impl<T> Operation<T> {
+    /// Whether the number has been detached, or somebody else has taken it away: the operation
+    /// must not use it again.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Acquire)
+    }
+}
+
+impl<T> Inside<T> {
+    fn is_empty(&self) -> bool {
+        self.first.is_null()
+    }
+
+    fn operations(&self) -> impl Iterator<Item = &Operation<T>> {
+        let mut at = self.first;
+        core::iter::from_fn(move || {
+            // SAFETY: a node is linked from `enter` until `Leave` has unlinked it, both under the
+            // lock that the caller holds to have `self`, and lives in `enter`'s frame for longer.
+            let operation = unsafe { at.as_ref() }?;
+            at = operation.next.get();
+            Some(operation)
+        })
+    }
+
+    fn push(&mut self, operation: &Operation<T>) {
+        operation.next.set(self.first);
+        self.first = operation;
+    }
+
+    fn remove(&mut self, operation: &Operation<T>) {
+        let next = operation.next.get();
+        let before = self.operations().find(|other| ptr::eq(other.next.get(), operation));
+        match before {
+            Some(before) => before.next.set(next),
+            None => self.first = next,
+        }
+    }
+}
+
+impl<T: Copy> Entry<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            inside: Mutex::new(Inside { first: ptr::null(), closed: false }),
+            left: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside<T>> {
+        // A panic under the lock can only be that of `interrupt`'s `work`, which sees no list.
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `work` as an operation of `thread`, which is the calling one.
+    ///
+    /// # Errors
+    /// `EBADF` if the entry is being detached; `work` has not run then.
+    pub(super) fn enter<R>(
+        &self,
+        thread: T,
+        work: impl FnOnce(&Operation<T>) -> R,
+    ) -> Result<R, Errno> {
+        struct Leave<'e, T: Copy>(&'e Entry<T>, &'e Operation<T>);
+        impl<T: Copy> Drop for Leave<'_, T> {
+            fn drop(&mut self) {
+                let mut inside = self.0.lock();
+                inside.remove(self.1);
+                if inside.closed && inside.is_empty() {
+                    // All: `interrupt` may be waiting here too, for its own reason.
+                    self.0.left.notify_all();
+                }
+            }
+        }
+
+        let operation =
+            Operation { thread, interrupted: AtomicBool::new(false), next: Cell::new(ptr::null()) };
+        {
+            let mut inside = self.lock();
+            if inside.closed {
+                return Err(Errno::EBADF);
+            }
+            inside.push(&operation);
+        }
+        let _leave = Leave(self, &operation);
+        Ok(work(&operation))
+    }
+
+    /// Interrupts all operations, waits until they have left, and runs `give_away` while nobody
+    /// can enter. `signal` ends one system call of the thread; what it can't do now is tried
+    /// again.
+    ///
+    /// # Errors
+    /// `EBADF` if another detach is under way; `give_away` has not run then.
+    pub(super) fn detach<R>(
+        &self,
+        signal: impl Fn(T) -> bool,
+        give_away: impl FnOnce() -> R,
+    ) -> Result<R, Errno> {
+        let mut inside = self.lock();
+        if inside.closed {
+            return Err(Errno::EBADF);
+        }
+        for operation in inside.operations() {
+            operation.interrupted.store(true, Ordering::Release);
+        }
+        inside.closed = true;
+        let (mut interval, longest) = SIGNAL_AGAIN;
+        while !inside.is_empty() {
+            inside.signal(&signal);
+            inside = self.wait(inside, interval);
+            interval = (interval * 2).min(longest);
+        }
+        let result = give_away();
+        inside.closed = false;
+        Ok(result)
+    }
+
+    /// Runs `take_away`, somebody else's way of closing the number, and interrupts all operations
+    /// that were inside meanwhile; does not wait for them to leave.
+    pub(super) fn interrupt<R>(
+        &self,
+        signal: impl Fn(T) -> bool,
+        take_away: impl FnOnce() -> R,
+    ) -> R {
+        let mut inside = self.lock();
+        let result = take_away();
+        for operation in inside.operations() {
+            operation.interrupted.store(true, Ordering::Release);
+        }
+        while !inside.signal(&signal) {
+            inside = self.wait(inside, SIGNAL_AGAIN.0);
+        }
+        result
+    }
+
+    fn wait<'e>(
+        &self,
+        inside: MutexGuard<'e, Inside<T>>,
+        interval: Duration,
+    ) -> MutexGuard<'e, Inside<T>> {
+        self.left.wait_timeout(inside, interval).unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+impl<T: Copy> Inside<T> {
+    /// Signals every interrupted operation; false if one of the signals could not be sent.
+    fn signal(&self, signal: impl Fn(T) -> bool) -> bool {
+        self.operations()
+            .filter(|operation| operation.is_interrupted() && !signal(operation.thread))
+            .count()
+            == 0
+    }
+}

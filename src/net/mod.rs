@@ -1,0 +1,30 @@
+//! The socket streams' natives: libnet's `NET_*` functions, `socketWrite0` and `socketRead0`.
+//!
+//! What they promise, beyond the system calls they are made of:
+//!
+//! - a signal is never the end of a call: `EINTR` does not come out, and time limits stay what
+//!   they were;
+//! - a close from another thread, through [`net_socket_close`], [`net_dup2`] or [`interrupt`],
+//!   ends every call that is blocked on the descriptor with `EBADF`, and none of them uses the
+//!   number after it was given away;
+//! - bytes that have moved are reported, also when the close comes at the same moment;
+//! - the sequence of `send` and `recv` calls for given lengths is the JDK's.
+//!
+//! Descriptors are plain numbers of sockets. All functions are for any thread, also several at
+//! once on one descriptor. They use the signal `SIGRTMAX - 2`, as the JDK's libnet does: a thread
+//! has it unblocked by its first call here, and a handler without `SA_RESTART` is installed when
+//! the first blocked thread is to be woken, unless there is one. After `fork`, in the child,
+//! descriptors on which another thread of the parent was blocked can't be closed through here.
+
+mod buffer;
+mod counters;
+mod descriptor;
+mod entry;
+mod stream;
+mod sync;
+mod wakeup;
+
+pub use buffer::{MAX_BUFFER_LEN, MAX_HEAP_BUFFER_LEN};
+pub use counters::{Counters, counters};
+pub use descriptor::{interrupt, net_dup2, net_read, net_send, net_socket_close, net_timeout};
+pub use stream::{ReadError, ReadOutcome, Sink, Source, WriteError, socket_read, socket_write};

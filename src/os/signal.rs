@@ -1,0 +1,66 @@
+//! Threads and signals.
+
+use crate::error::Errno;
+use core::ffi::c_int;
+use core::mem::MaybeUninit;
+use core::ptr;
+
+/// A thread of this process, as `pthread_kill` names it.
+#[derive(Clone, Copy)]
+pub(crate) struct Thread(libc::pthread_t);
+
+/// `pthread_self`.
+pub(crate) fn current_thread() -> Thread {
+    // SAFETY: no precondition.
+    Thread(unsafe { libc::pthread_self() })
+}
+
+/// `pthread_kill`. `EAGAIN`: the user's queue of real-time signals is full.
+///
+/// # Safety
+/// The thread has not ended.
+pub(crate) unsafe fn kill(thread: Thread, signal: c_int) -> Result<(), Errno> {
+    // SAFETY: the caller guarantees the thread.
+    match unsafe { libc::pthread_kill(thread.0, signal) } {
+        0 => Ok(()),
+        code => Err(Errno::new(code)),
+    }
+}
+
+/// Takes the signal out of the calling thread's mask.
+pub(crate) fn unblock(signal: c_int) -> Result<(), Errno> {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset writes the whole set.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: the set is initialised by the line above; a bad number is answered with EINVAL.
+    unsafe { libc::sigaddset(set.as_mut_ptr(), signal) };
+    // SAFETY: the set is initialised; no old mask is asked for.
+    match unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut()) } {
+        0 => Ok(()),
+        code => Err(Errno::new(code)),
+    }
+}
+
+/// `sigaction`, asking only.
+pub(crate) fn action(signal: c_int) -> Result<libc::sigaction, Errno> {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: the out-parameter is writable.
+    match unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) } {
+        // SAFETY: a call that succeeds has written it.
+        0 => Ok(unsafe { action.assume_init() }),
+        _ => Err(Errno::last()),
+    }
+}
+
+/// `sigaction`, setting only.
+///
+/// # Safety
+/// The action's handler is a function of the kind its flags say, stays loaded as long as the
+/// action stays, and does nothing that a signal handler may not do.
+pub(crate) unsafe fn set_action(signal: c_int, action: &libc::sigaction) -> Result<(), Errno> {
+    // SAFETY: the caller guarantees the action.
+    match unsafe { libc::sigaction(signal, action, ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(Errno::last()),
+    }
+}
