@@ -152,9 +152,7 @@ impl<T: Copy> Entry<T> {
         if inside.closed {
             return Err(Errno::EBADF);
         }
-        for operation in inside.operations() {
-            operation.interrupted.store(true, Ordering::Release);
-        }
+        inside.flag();
         inside.closed = true;
         let (mut interval, longest) = SIGNAL_AGAIN;
         while !inside.is_empty() {
@@ -168,17 +166,16 @@ impl<T: Copy> Entry<T> {
     }
 
     /// Runs `take_away`, somebody else's way of closing the number, and interrupts all operations
-    /// that were inside meanwhile; does not wait for them to leave.
+    /// that are inside meanwhile; does not wait for them to leave.
     pub(super) fn interrupt<R>(
         &self,
         signal: impl Fn(T) -> bool,
         take_away: impl FnOnce() -> R,
     ) -> R {
         let mut inside = self.lock();
+        // The flags first: who meets what `take_away` leaves in the number's place knows why.
+        inside.flag();
         let result = take_away();
-        for operation in inside.operations() {
-            operation.interrupted.store(true, Ordering::Release);
-        }
         while !inside.signal(&signal) {
             inside = self.wait(inside, SIGNAL_AGAIN.0);
         }
@@ -195,6 +192,12 @@ impl<T: Copy> Entry<T> {
 }
 
 impl<T: Copy> Inside<T> {
+    fn flag(&self) {
+        for operation in self.operations() {
+            operation.interrupted.store(true, Ordering::Release);
+        }
+    }
+
     /// Signals every interrupted operation; false if one of the signals could not be sent.
     fn signal(&self, signal: impl Fn(T) -> bool) -> bool {
         self.operations()
