@@ -6,6 +6,8 @@
 //! | room | what lives there |
 //! |---|---|
 //! | [`memory`] | `Unsafe`: allocate, reallocate, free, fill, copy, swap-copy |
+//! | [`bits`] | `Bits`: the budget of direct memory, page size, byte order |
+//! | [`direct`] | `DirectByteBuffer`: constructor and deallocator |
 //! | [`net`] | the socket streams: chunked write, read with timeout, asynchronous close |
 //! | [`error`] | errno as a type |
 //! | `boundary` | the one panic guard of all faces |
@@ -22,6 +24,8 @@
 //! - an **owned descriptor**: a file descriptor number that no one but the caller closes, or that
 //!   is closed only through this library.
 
+pub mod bits;
+pub mod direct;
 pub mod error;
 pub mod memory;
 pub mod net;

@@ -68,7 +68,7 @@ pub(crate) mod failing {
         work()
     }
 
-    pub(super) fn check() -> Result<(), Errno> {
+    pub(crate) fn check() -> Result<(), Errno> {
         match COUNTDOWN.get() {
             None => Ok(()),
             Some(0) => Err(Errno::ENOMEM),

@@ -1,0 +1,440 @@
+//! The budget: how much direct memory is reserved, and how much may be.
+//!
+//! # Promises
+//!
+//! - Total capacity never passes the limit. Only a limit that is lowered afterwards can be below
+//!   what is reserved already.
+//! - A reservation that finds room and nobody waiting is one compare-and-swap and two counters.
+//! - A waiter is woken by the release that makes room for it: the release takes the room in the
+//!   waiter's name, so nobody can come in between, and a wake-up means that the wait is over.
+//!
+//! # How no wake-up is lost
+//!
+//! Total capacity and the flag [`WAITERS`] are one word, so every release learns from its own
+//! change of the total whether somebody waits. A waiter raises the flag first and looks for room
+//! after. In the order of that word's changes a release is either before the flag, and the waiter
+//! sees its room, or after it, and the release sees the flag and serves the queue. The limit is
+//! another word; it is written, and read by waiters, under the queue's lock.
+//!
+//! # Who goes first
+//!
+//! Waiters are served in the order they came, each that fits: a small reservation may pass a large
+//! one that does not fit yet, as in the JDK, whose waiters have no order at all. A newcomer can't
+//! take room from a waiter that fits.
+
+use super::sync::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering};
+use crate::error::Errno;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+use std::{array, mem};
+
+/// What a reservation does when there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Policy {
+    /// As JDK 8u202 and later: help the reclaimer while that frees something, collect once, then
+    /// wait up to 511 ms, helping again at 0, 1, 3, 7, ... 255 ms.
+    #[default]
+    Backoff,
+    /// As the first JDK 8: collect once, then wait up to 100 ms.
+    Legacy,
+}
+
+impl Policy {
+    /// The waits after the collection, in milliseconds.
+    fn pauses(self) -> &'static [u64] {
+        match self {
+            Self::Backoff => &[1, 2, 4, 8, 16, 32, 64, 128, 256],
+            Self::Legacy => &[100],
+        }
+    }
+}
+
+/// Who can free direct memory that nobody uses any more.
+///
+/// Called on the reserving thread, with no lock of the budget held: it may reserve and unreserve.
+pub trait Reclaimer: Send + Sync {
+    /// Frees what it can, or starts to. `shortfall` is the capacity in bytes, above 0, that the
+    /// reservation lacks.
+    fn collect(&self, shortfall: i64);
+
+    /// Runs deallocations that are pending now; true if there were any.
+    fn help(&self) -> bool {
+        false
+    }
+}
+
+/// The figures of a [`Budget`]. Each is exact; together they are not one moment's if other threads
+/// reserve meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The limit of `total_capacity`, in bytes.
+    pub max_memory: i64,
+    /// The sum of the sizes reserved, in bytes: capacities and what page alignment costs.
+    pub reserved_memory: i64,
+    /// The sum of the capacities reserved, in bytes.
+    pub total_capacity: i64,
+    /// The number of reservations.
+    pub count: i64,
+}
+
+/// Set in [`Budget::total`] while the queue holds a waiter. Capacities have 63 bits.
+const WAITERS: u64 = 1 << 63;
+
+/// Waiters share this many condition variables: one each would have to be allocated, one for all
+/// would wake every waiter for each grant.
+const BELLS: usize = if cfg!(loom) { 2 } else { 16 };
+
+/// A limit, and what is reserved under it.
+pub struct Budget {
+    /// Total capacity, and [`WAITERS`].
+    total: AtomicU64,
+    /// Sum of sizes; at most `i64::MAX`.
+    reserved: AtomicU64,
+    count: AtomicU64,
+    /// Written under the lock of `queue` only.
+    max: AtomicU64,
+    queue: Mutex<Queue>,
+    bells: [Condvar; BELLS],
+}
+
+struct Queue {
+    /// In order of arrival. A waiter that is no longer here has been granted its capacity.
+    waiters: Vec<Waiter>,
+    next_ticket: usize,
+    /// The limit was set on purpose: a default does not replace it.
+    max_is_set: bool,
+}
+
+struct Waiter {
+    ticket: usize,
+    capacity: u64,
+}
+
+/// The capacity that a reservation lacks.
+struct Shortfall(u64);
+
+/// Refuses a negative figure.
+fn figure(value: i64) -> Result<u64, Errno> {
+    u64::try_from(value).map_err(|_| Errno::EINVAL)
+}
+
+impl Budget {
+    /// An empty budget of `max` bytes; a negative limit is 0.
+    #[must_use]
+    pub fn new(max: i64) -> Self {
+        Self {
+            total: AtomicU64::new(0),
+            reserved: AtomicU64::new(0),
+            count: AtomicU64::new(0),
+            max: AtomicU64::new(figure(max).unwrap_or(0)),
+            queue: Mutex::new(Queue { waiters: Vec::new(), next_ticket: 0, max_is_set: false }),
+            bells: array::from_fn(|_| Condvar::new()),
+        }
+    }
+
+    /// `Bits.tryReserveMemory`: reserves if there is room now. Never waits for room.
+    ///
+    /// `size` is the bytes of the block, `capacity` those of the buffer in it; `capacity` counts
+    /// against the limit.
+    ///
+    /// # Errors
+    /// `EINVAL` if either is negative, or the sum of sizes would pass `i64::MAX`; `ENOMEM` if there
+    /// is no room. Nothing is reserved then.
+    pub fn try_reserve_memory(&self, size: i64, capacity: i64) -> Result<(), Errno> {
+        let (size, capacity) = (figure(size)?, figure(capacity)?);
+        self.try_take(capacity).map_err(|_| Errno::ENOMEM)?;
+        self.record(size, capacity)
+    }
+
+    /// `Bits.reserveMemory`: reserves; if there is no room, `reclaimer` makes some, and the call
+    /// waits for it, both as `policy` says.
+    ///
+    /// `size` and `capacity` are as for [`Budget::try_reserve_memory`].
+    ///
+    /// # Errors
+    /// `EINVAL` if either is negative, or the sum of sizes would pass `i64::MAX`; `ENOMEM` if there
+    /// was no room until the end. Nothing is reserved then, nor if the reclaimer panics.
+    pub fn reserve_memory(
+        &self,
+        size: i64,
+        capacity: i64,
+        policy: Policy,
+        reclaimer: &dyn Reclaimer,
+    ) -> Result<(), Errno> {
+        let (size, capacity) = (figure(size)?, figure(capacity)?);
+        if self.try_take(capacity).is_err() {
+            self.reclaim_and_take(capacity, policy, reclaimer)?;
+        }
+        self.record(size, capacity)
+    }
+
+    /// `Bits.unreserveMemory`: gives a reservation back, and its room to the waiters it fits.
+    ///
+    /// # Errors
+    /// `EINVAL`, and nothing changes, if either figure is negative or more than is reserved.
+    pub fn unreserve_memory(&self, size: i64, capacity: i64) -> Result<(), Errno> {
+        let (size, capacity) = (figure(size)?, figure(capacity)?);
+        // A call that matches a reservation always passes: what it reserved is still counted.
+        if self.count.load(Ordering::Relaxed) == 0 || self.reserved.load(Ordering::Relaxed) < size {
+            return Err(Errno::EINVAL);
+        }
+        self.release(capacity)?;
+        // Saturating: two calls that match nothing may both have passed the check above. To count
+        // first and take back on failure would let them fail a third call that is right.
+        subtract(&self.reserved, size);
+        subtract(&self.count, 1);
+        Ok(())
+    }
+
+    /// Sets the limit, in bytes of total capacity. A higher one lets waiters in. A lower one takes
+    /// nothing back, and a reservation under way at that moment may still go by the old one.
+    ///
+    /// # Errors
+    /// `EINVAL` if negative.
+    pub fn set_max_memory(&self, max: i64) -> Result<(), Errno> {
+        let max = figure(max)?;
+        let mut queue = self.lock();
+        queue.max_is_set = true;
+        self.change_max(max, &mut queue);
+        Ok(())
+    }
+
+    /// [`Budget::set_max_memory`], unless that has been called before: the limit of a process whose
+    /// owner did not choose one.
+    ///
+    /// # Errors
+    /// `EINVAL` if negative.
+    pub fn set_default_max_memory(&self, max: i64) -> Result<(), Errno> {
+        let max = figure(max)?;
+        let mut queue = self.lock();
+        if !queue.max_is_set {
+            self.change_max(max, &mut queue);
+        }
+        Ok(())
+    }
+
+    /// `VM.maxDirectMemory`: the limit, in bytes of total capacity.
+    #[must_use]
+    pub fn max_memory(&self) -> i64 {
+        self.max.load(Ordering::Relaxed).cast_signed()
+    }
+
+    /// All figures.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            max_memory: self.max_memory(),
+            reserved_memory: self.reserved.load(Ordering::Relaxed).cast_signed(),
+            total_capacity: (self.total.load(Ordering::Relaxed) & !WAITERS).cast_signed(),
+            count: self.count.load(Ordering::Relaxed).cast_signed(),
+        }
+    }
+
+    /// The slow half of [`Budget::reserve_memory`].
+    #[cold]
+    fn reclaim_and_take(
+        &self,
+        capacity: u64,
+        policy: Policy,
+        reclaimer: &dyn Reclaimer,
+    ) -> Result<(), Errno> {
+        let help = || policy == Policy::Backoff && reclaimer.help();
+        while help() {
+            if self.try_take(capacity).is_ok() {
+                return Ok(());
+            }
+        }
+        let Err(Shortfall(shortfall)) = self.try_take(capacity) else { return Ok(()) };
+        reclaimer.collect(i64::try_from(shortfall).unwrap_or(i64::MAX));
+
+        let mut deadline = Instant::now();
+        let waiting = self.enqueue(capacity)?;
+        for pause in policy.pauses() {
+            deadline += Duration::from_millis(*pause);
+            // What help() frees is granted to the queue, so it may come to us.
+            while !waiting.is_granted() && help() {}
+            if waiting.wait_until(deadline) {
+                break;
+            }
+        }
+        if waiting.leave() { Ok(()) } else { Err(Errno::ENOMEM) }
+    }
+
+    /// The word of `total` once `capacity` is taken, if the limit allows it.
+    fn fit(&self, word: u64, capacity: u64) -> Result<u64, Shortfall> {
+        let total = word & !WAITERS;
+        // Both are below 2^63.
+        match (total + capacity).checked_sub(self.max.load(Ordering::Relaxed)) {
+            None | Some(0) => Ok(word + capacity),
+            Some(missing) => Err(Shortfall(missing)),
+        }
+    }
+
+    /// Takes `capacity` if there is room that no waiter can use.
+    fn try_take(&self, capacity: u64) -> Result<(), Shortfall> {
+        let mut word = self.total.load(Ordering::Relaxed);
+        while word & WAITERS == 0 {
+            let taken = self.fit(word, capacity)?;
+            match self.exchange(word, taken) {
+                Ok(_) => return Ok(()),
+                Err(now) => word = now,
+            }
+        }
+        self.fit(word, capacity)?;
+        let mut queue = self.lock();
+        self.grant(&mut queue);
+        self.take(capacity)
+    }
+
+    /// Takes `capacity` if there is room. Under the lock of the queue.
+    fn take(&self, capacity: u64) -> Result<(), Shortfall> {
+        let mut word = self.total.load(Ordering::Relaxed);
+        loop {
+            let taken = self.fit(word, capacity)?;
+            match self.exchange(word, taken) {
+                Ok(_) => return Ok(()),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Acquire: what a thread did before it released the room has happened for the one that takes
+    /// it.
+    fn exchange(&self, word: u64, new: u64) -> Result<u64, u64> {
+        self.total.compare_exchange_weak(word, new, Ordering::Acquire, Ordering::Relaxed)
+    }
+
+    /// Gives `capacity` back, and to the waiters it fits. `EINVAL` if so much is not taken.
+    fn release(&self, capacity: u64) -> Result<(), Errno> {
+        let word = self
+            .total
+            .fetch_update(Ordering::Release, Ordering::Relaxed, |word| {
+                (capacity <= word & !WAITERS).then(|| word - capacity)
+            })
+            .map_err(|_| Errno::EINVAL)?;
+        if word & WAITERS != 0 {
+            self.grant(&mut self.lock());
+        }
+        Ok(())
+    }
+
+    /// Enters a reservation whose capacity is taken.
+    fn record(&self, size: u64, capacity: u64) -> Result<(), Errno> {
+        let enter = |sum: u64| sum.checked_add(size).filter(|sum| i64::try_from(*sum).is_ok());
+        if self.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter).is_err() {
+            self.release(capacity)?;
+            return Err(Errno::EINVAL);
+        }
+        self.count.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn change_max(&self, max: u64, queue: &mut Queue) {
+        self.max.store(max, Ordering::Relaxed);
+        self.grant(queue);
+    }
+
+    /// No code of ours panics under this lock, and each step under it leaves the queue whole.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "a remainder is below its divisor")]
+    fn bell(&self, ticket: usize) -> &Condvar {
+        &self.bells[ticket % BELLS]
+    }
+
+    /// Queues for `capacity`, which may be granted at once. `ENOMEM` if the queue can't grow.
+    fn enqueue(&self, capacity: u64) -> Result<Waiting<'_>, Errno> {
+        let mut queue = self.lock();
+        queue.waiters.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        let ticket = queue.next_ticket;
+        queue.next_ticket = ticket.wrapping_add(1);
+        queue.waiters.push(Waiter { ticket, capacity });
+        self.total.fetch_or(WAITERS, Ordering::Relaxed);
+        self.grant(&mut queue);
+        Ok(Waiting { budget: self, ticket, capacity })
+    }
+
+    /// Takes capacity in the name of each waiter that fits, and wakes it.
+    fn grant(&self, queue: &mut Queue) {
+        queue.waiters.retain(|waiter| {
+            let waits = self.take(waiter.capacity).is_err();
+            if !waits {
+                self.bell(waiter.ticket).notify_all();
+            }
+            waits
+        });
+        self.lower_flag_if_empty(queue);
+    }
+
+    fn lower_flag_if_empty(&self, queue: &Queue) {
+        if queue.waiters.is_empty() {
+            self.total.fetch_and(!WAITERS, Ordering::Relaxed);
+        }
+    }
+}
+
+fn subtract(sum: &AtomicU64, value: u64) {
+    let saturating = |sum: u64| Some(sum.saturating_sub(value));
+    // Never refused: the closure always has an answer.
+    let _ = sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, saturating);
+}
+
+/// A place in the queue, or the capacity granted to it. Dropped, it gives up either.
+struct Waiting<'b> {
+    budget: &'b Budget,
+    ticket: usize,
+    capacity: u64,
+}
+
+impl Waiting<'_> {
+    fn is_granted(&self) -> bool {
+        self.is_granted_in(&self.budget.lock())
+    }
+
+    fn is_granted_in(&self, queue: &Queue) -> bool {
+        queue.waiters.iter().all(|waiter| waiter.ticket != self.ticket)
+    }
+
+    /// Waits until the grant or the deadline; true if granted.
+    fn wait_until(&self, deadline: Instant) -> bool {
+        let mut queue = self.budget.lock();
+        while !self.is_granted_in(&queue) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let bell = self.budget.bell(self.ticket);
+            (queue, _) = bell.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner);
+        }
+        true
+    }
+
+    /// Ends the wait; true if the capacity is the caller's now.
+    fn leave(self) -> bool {
+        let granted = self.withdraw();
+        mem::forget(self);
+        granted
+    }
+
+    /// The last try, and out of the queue.
+    fn withdraw(&self) -> bool {
+        let mut queue = self.budget.lock();
+        // A release may have made room and not yet come to the lock.
+        self.budget.grant(&mut queue);
+        let granted = self.is_granted_in(&queue);
+        queue.waiters.retain(|waiter| waiter.ticket != self.ticket);
+        self.budget.lower_flag_if_empty(&queue);
+        granted
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.withdraw() {
+            // What was granted is taken, so this can't be refused.
+            let _ = self.budget.release(self.capacity);
+        }
+    }
+}
