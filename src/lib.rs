@@ -11,6 +11,7 @@
 //! | [`net`] | the socket streams: chunked write, read with timeout, asynchronous close |
 //! | [`error`] | errno as a type |
 //! | `boundary` | the one panic guard of all faces |
+//! | `capi` | the C face: what `include/offheap.h` declares |
 //! | `os` | the only system calls |
 //!
 //! # Safety vocabulary
@@ -31,4 +32,5 @@ pub mod memory;
 pub mod net;
 
 mod boundary;
+mod capi;
 mod os;
