@@ -24,7 +24,6 @@
 //!   is closed only through this library.
 
 pub mod bits;
-
 pub mod direct;
 pub mod error;
 pub mod memory;
