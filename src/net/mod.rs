@@ -24,7 +24,7 @@ mod stream;
 mod sync;
 mod wakeup;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;
 
 pub use buffer::{MAX_BUFFER_LEN, MAX_HEAP_BUFFER_LEN};

@@ -95,6 +95,17 @@ fn receive_plainly(fd: c_int, room: usize) -> Vec<u8> {
     }
 }
 
+/// Until the end of the stream.
+fn receive_all(fd: c_int) -> Vec<u8> {
+    let mut all = Vec::new();
+    loop {
+        match receive_plainly(fd, 1 << 16) {
+            end if end.is_empty() => return all,
+            data => all.extend(data),
+        }
+    }
+}
+
 /// Byte `at` of the data that the tests send.
 fn pattern(at: usize) -> u8 {
     (at.wrapping_mul(0x9E37_79B9) >> 13).to_le_bytes()[0]

@@ -73,13 +73,7 @@ fn a_source_that_fails_ends_the_write_after_what_was_sent() {
     for (fails_at, sent) in [(0, 0), (1, 131_072), (131_073, 262_144)] {
         let (writer, reader) = stream_pair();
         let peer = thread::spawn(move || {
-            let mut all = Vec::new();
-            loop {
-                match receive_plainly(reader, 1 << 16) {
-                    end if end.is_empty() => break,
-                    data => all.extend(data),
-                }
-            }
+            let all = receive_all(reader);
             close_plainly([reader]);
             all
         });
@@ -221,13 +215,7 @@ fn a_nonblocking_descriptor_without_wait_does_what_it_can() {
     assert!(0 < sent && sent < 1 << 24, "{sent}");
     assert_eq!(socket_write(fd, &mut Recorder::default(), 1 << 24, NO_SIGNAL, false), Ok(0));
     close_plainly([fd]);
-    let mut all = Vec::new();
-    loop {
-        match receive_plainly(peer, 1 << 16) {
-            end if end.is_empty() => break,
-            data => all.extend(data),
-        }
-    }
+    let all = receive_all(peer);
     assert!(all == pattern_of(sent), "{} of {sent} bytes", all.len());
     close_plainly([peer]);
 }
