@@ -7,7 +7,8 @@
  * LINKING
  *   cc program.c $(pkg-config --cflags --libs offheap)              liboffheap.so
  *   cc program.c $(pkg-config --cflags --libs --static offheap)     with only liboffheap.a at hand
- *   The shared library is never unloaded: dlclose leaves it mapped.
+ *   The shared library is never unloaded: dlclose leaves it mapped. Each static copy in a process
+ *   has a budget of its own, so link liboffheap.a once, or else the shared library.
  *
  * NAMES
  *   A function that does what a JDK method does has the JDK's name. What the JDK has no name for
@@ -17,7 +18,7 @@
  *   A function that returns a pointer returns NULL and sets errno.
  *   A function that returns a status (int) returns 0 or an errno value, and does not report by errno.
  *   NET_Send, NET_Read, NET_Timeout, NET_SocketClose and NET_Dup2 return -1 and set errno.
- *   The functions of which neither can be said name their errors themselves.
+ *   offheap_get_* return 0 and set errno.
  *   errno means something only after a failure. An out-parameter is written only on success.
  *   Any function may report ENOTRECOVERABLE: a bug in offheap was caught before it reached the
  *   caller. A line on stderr says where.
@@ -31,8 +32,10 @@
  *   Every function may be called from any thread at any time. None is async-signal-safe.
  *
  * SIGNALS
- *   NET_SocketClose and NET_Dup2 wake other threads by signal SIGRTMAX - 2, as the JDK does; do not
- *   block that signal, nor replace its handler. No function of this library raises SIGPIPE.
+ *   NET_SocketClose and NET_Dup2 wake other threads by signal SIGRTMAX - 2, as the JDK does. A
+ *   thread's first NET_ call unblocks it there: do not block it afterwards. An empty handler is
+ *   installed unless there is one; one that is there is kept, and loses SA_RESTART.
+ *   No function of this library raises SIGPIPE.
  *
  * FORK
  *   The child of a multi-threaded process may call nothing of this library before exec.
@@ -260,7 +263,7 @@ int offheap_set_policy(int policy);
  *
  * `context` is handed to each call; it must be valid for any thread until it is replaced. When
  * this returns, the function before is not running in any thread and will not be called again,
- * so its context may be freed. The caller must hold no lock that the function before waits for.
+ * so its context may be freed. It is waited for: the caller must hold no lock that it takes.
  *
  * Returns 0, or, nothing being changed:
  * EDEADLK: called from inside the reclaimer, which can't be waited for.

@@ -109,7 +109,10 @@ fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()
     let new = PathBuf::from(new);
     // What an interrupted run has left; that there is none is the usual case.
     let _ = fs::remove_file(&new);
-    make(&new).and_then(|()| fs::rename(&new, path)).map_err(|error| cannot("write", path, &error))
+    make(&new).and_then(|()| fs::rename(&new, path)).map_err(|error| {
+        let _ = fs::remove_file(&new);
+        cannot("write", path, &error)
+    })
 }
 
 fn cannot(verb: &str, path: &Path, error: &io::Error) -> Failure {

@@ -246,7 +246,8 @@ fn an_installed_library_is_found_by_pkg_config_shared_and_static() {
     let binary = folder.join("shared");
     build_by_pkg_config(&source, &binary, &prefix, "");
     succeed(Command::new(&binary).env("LD_LIBRARY_PATH", prefix.join("lib")), "");
-    fail(&mut Command::new(&binary), "", "liboffheap.so.0");
+    let soname = concat!("liboffheap.so.", env!("CARGO_PKG_VERSION_MAJOR"));
+    fail(&mut Command::new(&binary), "", soname);
 
     // Only where there is no shared library does the linker take the archive.
     fs::remove_file(prefix.join("lib/liboffheap.so")).expect("the linker's name");
@@ -256,7 +257,7 @@ fn an_installed_library_is_found_by_pkg_config_shared_and_static() {
 }
 
 #[test]
-fn install_puts_seven_files_below_destdir_and_the_prefix_into_the_pc_file() {
+fn install_puts_its_files_below_destdir_and_the_prefix_into_the_pc_file() {
     let folder = scratch("destdir");
     install(Path::new("/opt/offheap"), Some(&folder));
     let lib = folder.join("opt/offheap/lib");
@@ -325,4 +326,16 @@ fn the_example_of_the_c_interface_does_what_it_says() {
         "1048576 bytes are missing: dropping the cache\n\
          2097152 of 4194304 bytes in 1 reservation\n"
     );
+}
+
+#[test]
+#[should_panic(expected = "The program comes with: some-package")]
+fn a_missing_program_is_a_failure_that_names_its_package() {
+    child::run(&mut Command::new("/no/such/program"), LIMIT, "some-package");
+}
+
+#[test]
+#[should_panic(expected = "still running after 10ms")]
+fn a_program_that_hangs_is_killed() {
+    child::run(Command::new("sleep").arg("60"), Duration::from_millis(10), "coreutils");
 }

@@ -4,7 +4,7 @@ use super::{run, status, value};
 use crate::bits::{self, ByteOrder, Policy, Reclaimer, Slot};
 use crate::error::Errno;
 use core::cell::Cell;
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ffi::{c_char, c_int, c_void};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Which way reserveMemory waits when the budget has no room.
@@ -45,12 +45,7 @@ pub(crate) type offheap_reclaimer =
 /// The version of the library that runs, as "0.1.0". The text is static: never freed, any thread.
 #[unsafe(no_mangle)]
 extern "C" fn offheap_version() -> *const c_char {
-    const VERSION: &CStr =
-        match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-            Ok(version) => version,
-            Err(_) => c"",
-        };
-    VERSION.as_ptr()
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
 /// The bytes in a page of memory, a power of two. Never fails. Any thread. JDK: Bits.pageSize.
@@ -166,7 +161,7 @@ extern "C" fn offheap_set_policy(policy: c_int) -> c_int {
 ///
 /// `context` is handed to each call; it must be valid for any thread until it is replaced. When
 /// this returns, the function before is not running in any thread and will not be called again,
-/// so its context may be freed. The caller must hold no lock that the function before waits for.
+/// so its context may be freed. It is waited for: the caller must hold no lock that it takes.
 ///
 /// Returns 0, or, nothing being changed:
 /// EDEADLK: called from inside the reclaimer, which can't be waited for.
