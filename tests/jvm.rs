@@ -4,6 +4,9 @@
 //! One JUnit test alone: `OFFHEAP_JUNIT="--select-method=io.offheap.BitsTest#name"
 //! cargo test --test jvm junit_passes_with_jni_checks`.
 
+// So that clippy knows the helpers for test code too.
+#![cfg(test)]
+
 mod common {
     pub(crate) mod child;
     pub(crate) mod jdk;

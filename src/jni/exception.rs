@@ -55,7 +55,7 @@ impl Exception {
         let message = match jdk() {
             Jdk::Eight | Jdk::Eleven => None,
             Jdk::Seventeen => {
-                Some(format!("Unable to allocate {} bytes", bytes.next_multiple_of(HEAP_WORD_SIZE)))
+                Some(format!("Unable to allocate {} bytes", bytes.next_multiple_of(8)))
             }
         };
         Self::out_of_memory(message)

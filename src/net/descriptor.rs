@@ -91,7 +91,7 @@ impl Blocking<'_> {
 
     /// What a transfer answers after an interruption: bytes that have moved are delivered;
     /// the end of the stream, or an error, may be the close's own doing.
-    fn transferred(&self, result: Result<usize, Errno>) -> Result<usize, Errno> {
+    pub(super) fn transferred(&self, result: Result<usize, Errno>) -> Result<usize, Errno> {
         match result {
             Ok(bytes) if bytes > 0 => Ok(bytes),
             _ if self.operation.is_interrupted() => Err(Errno::EBADF),
@@ -249,10 +249,15 @@ pub fn net_timeout(fd: c_int, timeout: i64) -> Result<bool, Errno> {
 /// Not for a thread that is in an operation on the same descriptor: it would wait for itself.
 ///
 /// # Errors
-/// `EBADF`: not a descriptor, or another close of it is under way. `ENOMEM` as for [`net_send`],
-/// nothing is closed then. Otherwise `close`'s own; the number is free all the same.
+/// `EBADF`: not a descriptor, or another close of it is under way. Otherwise `close`'s own; the
+/// number is free all the same.
 pub fn net_socket_close(fd: c_int) -> Result<(), Errno> {
-    let (result, _linger) = TABLE.entry(fd)?.detach(signal, || {
+    let entry = match TABLE.entry(fd) {
+        // Nobody is in an operation on it: there was never an entry to be in.
+        Err(Errno::ENOMEM) => return os::net::close(fd),
+        entry => entry?,
+    };
+    let (result, _linger) = entry.detach(signal, || {
         let linger = Linger::take_over(fd);
         (os::net::close(fd), linger)
     })?;
@@ -272,7 +277,7 @@ pub fn net_dup2(old: c_int, new: c_int) -> Result<c_int, Errno> {
         return Ok(new);
     }
     let Ok(entry) = TABLE.entry(new) else {
-        // Never used before, so nobody is in an operation on it.
+        // Nobody is in an operation on it: there was never an entry to be in.
         return os::net::dup2(old, new);
     };
     let (result, _linger) = entry.detach(signal, || {
@@ -318,5 +323,24 @@ impl Drop for Linger {
     fn drop(&mut self) {
         // Its result is that of a wait that has ended; the descriptor itself was closed before.
         let _ = os::net::close(self.0);
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::{TABLE, place};
+    use core::ffi::c_int;
+
+    // A hundred thousand descriptors are three megabytes, and only when there are so many.
+    #[cfg(not(loom))]
+    const _: () = assert!(size_of::<super::Entry<super::Thread>>() <= 32);
+
+    pub(in crate::net) fn place_of(fd: c_int) -> Option<(u32, u32)> {
+        place(fd)
+    }
+
+    pub(in crate::net) fn has_part_of(fd: c_int) -> bool {
+        let (part, _) = place(fd).unwrap();
+        TABLE.parts[usize::try_from(part).unwrap()].get().is_some()
     }
 }

@@ -24,6 +24,9 @@ mod stream;
 mod sync;
 mod wakeup;
 
+#[cfg(test)]
+mod tests;
+
 pub use buffer::{MAX_BUFFER_LEN, MAX_HEAP_BUFFER_LEN};
 pub use counters::{Counters, counters};
 pub use descriptor::{interrupt, net_dup2, net_read, net_send, net_socket_close, net_timeout};
