@@ -254,12 +254,12 @@ pub fn net_timeout(fd: c_int, timeout: i64) -> Result<bool, Errno> {
 pub fn net_socket_close(fd: c_int) -> Result<(), Errno> {
     let entry = match TABLE.entry(fd) {
         // Nobody is in an operation on it: there was never an entry to be in.
-        Err(Errno::ENOMEM) => return os::net::close(fd),
+        Err(Errno::ENOMEM) => return close(fd),
         entry => entry?,
     };
     let (result, _linger) = entry.detach(signal, || {
         let linger = Linger::take_over(fd);
-        (os::net::close(fd), linger)
+        (close(fd), linger)
     })?;
     result
 }
@@ -278,11 +278,11 @@ pub fn net_dup2(old: c_int, new: c_int) -> Result<c_int, Errno> {
     }
     let Ok(entry) = TABLE.entry(new) else {
         // Nobody is in an operation on it: there was never an entry to be in.
-        return os::net::dup2(old, new);
+        return dup2(old, new);
     };
     let (result, _linger) = entry.detach(signal, || {
         let linger = Linger::take_over(new);
-        (os::net::dup2(old, new), linger)
+        (dup2(old, new), linger)
     })?;
     result
 }
@@ -298,6 +298,24 @@ pub fn interrupt<R>(fd: c_int, take_away: impl FnOnce() -> R) -> R {
     match TABLE.entry(fd) {
         Ok(entry) => entry.interrupt(signal, take_away),
         Err(_) => take_away(),
+    }
+}
+
+/// A close that a signal ends has freed the number all the same, and must not be repeated.
+fn close(fd: c_int) -> Result<(), Errno> {
+    match os::net::close(fd) {
+        Err(Errno::EINTR) => Ok(()),
+        result => result,
+    }
+}
+
+/// A dup2 that a signal ends has done nothing.
+fn dup2(old: c_int, new: c_int) -> Result<c_int, Errno> {
+    loop {
+        match os::net::dup2(old, new) {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
     }
 }
 

@@ -39,7 +39,8 @@ fn make_interrupting(signal: c_int) {
     if matches!(action.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
         let handler: extern "C" fn(c_int) = interrupt_only;
         action.sa_sigaction = handler as libc::sighandler_t;
-        action.sa_flags = 0;
+        // Where a thread has a stack for signals, its own may be too small for any (Go's are).
+        action.sa_flags = libc::SA_ONSTACK;
     } else if action.sa_flags & libc::SA_RESTART == 0 {
         return;
     } else {
