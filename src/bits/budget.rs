@@ -177,11 +177,11 @@ impl Budget {
     ///
     /// # Errors
     /// `EINVAL`, and nothing changes, if either figure is negative or more than is reserved. A call
-    /// that matches a reservation is never refused, whatever other threads do. Of several that match
-    /// none, made at the same moment, more may pass than should; no figure falls below 0.
+    /// that is refused never makes another fail. Of calls that match no reservation, made at the
+    /// same moment, more may pass than should; no figure falls below 0.
     pub fn unreserve_memory(&self, size: i64, capacity: i64) -> Result<(), Errno> {
         let (size, capacity) = (figure(size)?, figure(capacity)?);
-        // A call that matches a reservation always passes: what it reserved is still counted.
+        // A call that matches a reservation passes: what it reserved is still counted.
         if self.count.load(Ordering::Relaxed) == 0 || self.reserved.load(Ordering::Relaxed) < size {
             return Err(Errno::EINVAL);
         }
