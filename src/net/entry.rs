@@ -281,7 +281,7 @@ mod loom_tests {
     #[test]
     fn a_close_ends_all_operations_and_none_meets_the_numbers_next_owner() {
         let mut model = loom::model::Builder::new();
-        // All interleavings take minutes; with up to three preemptions, a second or two.
+        // All interleavings take half a minute; with up to three preemptions, a second.
         model.preemption_bound = Some(3);
         model.check(|| {
             let shared = Arc::new((Entry::new(), Kernel::new()));
