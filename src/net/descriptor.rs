@@ -257,10 +257,14 @@ pub fn net_socket_close(fd: c_int) -> Result<(), Errno> {
         Err(Errno::ENOMEM) => return close(fd),
         entry => entry?,
     };
-    let (result, _linger) = entry.detach(signal, || {
-        let linger = Linger::take_over(fd);
-        (close(fd), linger)
-    })?;
+    let (result, _linger) = entry.detach(
+        signal,
+        || insist(fd),
+        || {
+            let linger = Linger::take_over(fd);
+            (close(fd), linger)
+        },
+    )?;
     result
 }
 
@@ -280,10 +284,14 @@ pub fn net_dup2(old: c_int, new: c_int) -> Result<c_int, Errno> {
         // Nobody is in an operation on it: there was never an entry to be in.
         return dup2(old, new);
     };
-    let (result, _linger) = entry.detach(signal, || {
-        let linger = Linger::take_over(new);
-        (dup2(old, new), linger)
-    })?;
+    let (result, _linger) = entry.detach(
+        signal,
+        || insist(new),
+        || {
+            let linger = Linger::take_over(new);
+            (dup2(old, new), linger)
+        },
+    )?;
     result
 }
 
@@ -325,6 +333,12 @@ fn signal(thread: Thread) -> bool {
     unsafe { wakeup::send(thread) }
 }
 
+/// Ends what is blocked on a socket that is to be closed, when signals do not. It fails where
+/// there is no connection; then the signals are all there is.
+fn insist(fd: c_int) {
+    let _ = os::net::shutdown(fd);
+}
+
 /// A second number of a socket whose close would wait (`SO_LINGER`), to be closed last: the wait
 /// then happens after the entry is free, and not in the way of the number's next owner.
 struct Linger(c_int);
@@ -355,6 +369,10 @@ pub(super) mod tests {
 
     pub(in crate::net) fn place_of(fd: c_int) -> Option<(u32, u32)> {
         place(fd)
+    }
+
+    pub(in crate::net) fn operations_on(fd: c_int) -> usize {
+        TABLE.entry(fd).unwrap().operations()
     }
 
     pub(in crate::net) fn has_part_of(fd: c_int) -> bool {

@@ -100,7 +100,8 @@ impl<T: Copy> Entry<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside<T>> {
-        // A panic under the lock can only be that of `interrupt`'s `work`, which sees no list.
+        // A panic under the lock can only be that of `take_away`, which comes between two whole
+        // states of the list.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -139,14 +140,15 @@ impl<T: Copy> Entry<T> {
     }
 
     /// Interrupts all operations, waits until they have left, and runs `give_away` while nobody
-    /// can enter. `signal` ends one system call of the thread; what it can't do now is tried
-    /// again.
+    /// can enter. `signal` ends one system call of the thread; it is tried again until it has,
+    /// and at the longest intervals together with `insist`, which needs no signal.
     ///
     /// # Errors
     /// `EBADF` if another detach is under way; `give_away` has not run then.
     pub(super) fn detach<R>(
         &self,
         signal: impl Fn(T) -> bool,
+        insist: impl Fn(),
         give_away: impl FnOnce() -> R,
     ) -> Result<R, Errno> {
         let mut inside = self.lock();
@@ -158,6 +160,9 @@ impl<T: Copy> Entry<T> {
         let (mut interval, longest) = SIGNAL_AGAIN;
         while !inside.is_empty() {
             inside.signal(&signal);
+            if interval == longest {
+                insist();
+            }
             inside = self.wait(inside, interval);
             interval = (interval * 2).min(longest);
         }
@@ -181,6 +186,12 @@ impl<T: Copy> Entry<T> {
             inside = self.wait(inside, SIGNAL_AGAIN.0);
         }
         result
+    }
+
+    /// How many operations are inside.
+    #[cfg(test)]
+    pub(super) fn operations(&self) -> usize {
+        self.lock().operations().count()
     }
 
     fn wait<'e>(
@@ -270,7 +281,7 @@ mod loom_tests {
     #[test]
     fn a_close_ends_all_operations_and_none_meets_the_numbers_next_owner() {
         let mut model = loom::model::Builder::new();
-        // All interleavings take minutes; with up to three preemptions, a second or two.
+        // All interleavings take half a minute; with up to three preemptions, a second.
         model.preemption_bound = Some(3);
         model.check(|| {
             let shared = Arc::new((Entry::new(), Kernel::new()));
@@ -292,7 +303,7 @@ mod loom_tests {
                 })
                 .collect();
             let (entry, kernel) = &*shared;
-            let closed = entry.detach(|thread| kernel.signal(thread), || kernel.give_away());
+            let closed = entry.detach(|thread| kernel.signal(thread), || (), || kernel.give_away());
             assert_eq!(closed, Ok(()));
             for worker in workers {
                 worker.join().unwrap();
@@ -307,6 +318,7 @@ mod loom_tests {
             let close = |shared: &(Entry<usize>, AtomicUsize)| {
                 shared.0.detach(
                     |_| true,
+                    || (),
                     || {
                         assert_eq!(shared.1.fetch_add(1, Ordering::SeqCst), 0, "two at once");
                         shared.1.fetch_sub(1, Ordering::SeqCst);

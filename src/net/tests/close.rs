@@ -3,6 +3,7 @@
 use super::*;
 use crate::error::Errno;
 use crate::net::descriptor::blocking;
+use crate::net::descriptor::tests::operations_on;
 use crate::net::{
     MAX_HEAP_BUFFER_LEN, ReadError, WriteError, interrupt, net_dup2, net_read, net_socket_close,
     net_timeout, socket_read, socket_write,
@@ -50,9 +51,9 @@ fn write_error(fd: c_int) -> Option<Errno> {
 fn a_close_ends_every_kind_of_call_that_is_blocked() {
     for (at, (name, block)) in WAYS_TO_BLOCK.into_iter().enumerate() {
         let (fd, peer) = if at % 2 == 0 { stream_pair() } else { tcp_pair() };
-        // A number of its own: whoever comes too late for the close gets EBADF all the same.
         let fd = at_number(fd, 3100 + i32::try_from(at).unwrap());
         let blocked: Vec<_> = (0..3).map(|_| thread::spawn(move || block(fd))).collect();
+        until(|| operations_on(fd) == 3);
         let_others_block();
         within(LIMIT, move || {
             assert_eq!(net_socket_close(fd), Ok(()), "{name}");
@@ -73,6 +74,7 @@ fn a_dup2_onto_the_number_ends_them_too_and_puts_the_other_file_there() {
         let (other, other_peer) = stream_pair();
         let fd = at_number(fd, 3200 + i32::try_from(at).unwrap());
         let blocked = thread::spawn(move || block(fd));
+        until(|| operations_on(fd) == 1);
         let_others_block();
         within(LIMIT, move || {
             assert_eq!(net_dup2(other, fd), Ok(fd), "{name}");
@@ -104,6 +106,7 @@ fn somebody_elses_close_under_interrupt_ends_what_is_blocked() {
         close_plainly([gone]);
         let fd = at_number(fd, 3300 + i32::try_from(at).unwrap());
         let blocked = thread::spawn(move || block(fd));
+        until(|| operations_on(fd) == 1);
         let_others_block();
         let answer = within(LIMIT, move || {
             let answer = interrupt(fd, || os::net::dup2(marker, fd));
@@ -114,6 +117,33 @@ fn somebody_elses_close_under_interrupt_ends_what_is_blocked() {
         close_plainly([fd, peer, marker]);
     }
     assert_eq!(interrupt(-1, || 7), 7, "no descriptor, no operation, but the work is done");
+}
+
+#[test]
+fn a_thread_that_has_blocked_the_signal_is_woken_all_the_same() {
+    let (fd, peer) = stream_pair();
+    let blocked = thread::spawn(move || {
+        blocking(fd, |operation| {
+            let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+            // SAFETY: sigfillset writes the whole set.
+            unsafe { libc::sigfillset(all.as_mut_ptr()) };
+            // SAFETY: the set is initialised; no old mask is asked for.
+            let status = unsafe {
+                libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), core::ptr::null_mut())
+            };
+            assert_eq!(status, 0);
+            let mut byte = 0;
+            // SAFETY: one byte.
+            unsafe { operation.recv(&raw mut byte, 1, 0) }
+        })
+    });
+    until(|| operations_on(fd) == 1);
+    let_others_block();
+    within(LIMIT, move || {
+        assert_eq!(net_socket_close(fd), Ok(()));
+        assert_eq!(blocked.join().unwrap(), Ok(Err(Errno::EBADF)));
+    });
+    close_plainly([peer]);
 }
 
 /// A source that holds its write inside the operation until it is let go.
