@@ -16,7 +16,7 @@
  *
  * ERRORS
  *   A function that returns a pointer returns NULL and sets errno.
- *   A function that returns a status (int) returns 0 or an errno value, and does not report by errno.
+ *   A function that returns a status (int) returns 0 or an errno value, not by way of errno.
  *   NET_Send, NET_Read, NET_Timeout, NET_SocketClose and NET_Dup2 return -1 and set errno.
  *   offheap_get_* return 0 and set errno.
  *   errno means something only after a failure. An out-parameter is written only on success.
@@ -92,7 +92,7 @@ typedef struct offheap_budget_t {
  * spare, by unreserveMemory or offheap_direct_free, now or soon.
  *
  * It runs on the thread that needs the room, on several at once if several do. It must return
- * normally (no longjmp, no C++ exception). It may reserve; that reservation does not call it again.
+ * normally (no longjmp, no C++ exception). It may reserve; it is not called for that reservation.
  */
 typedef void (*offheap_reclaimer)(void *context, int64_t shortfall);
 
@@ -404,8 +404,8 @@ int NET_Read(int s, void *buf, size_t len);
 /**
  * Waits until the socket `s` has something to read, is at its end or has an error to fetch.
  *
- * `timeout_ms` is in milliseconds: 0 only asks, negative waits without limit. Signals neither end nor
- * prolong the wait. Returns 1 if there is, 0 if the time has passed; else -1 with errno:
+ * `timeout_ms` is in milliseconds: 0 only asks, negative waits without limit. Signals neither end
+ * nor prolong the wait. Returns 1 if there is, 0 if the time has passed; else -1 with errno:
  * - EBADF: `s` is no open descriptor, or was closed during the call;
  * - ENOMEM: no memory for the table of descriptors.
  *

@@ -37,7 +37,7 @@ const _: () = assert!(size_of::<offheap_budget_t>() == 32 && align_of::<offheap_
 /// spare, by unreserveMemory or offheap_direct_free, now or soon.
 ///
 /// It runs on the thread that needs the room, on several at once if several do. It must return
-/// normally (no longjmp, no C++ exception). It may reserve; that reservation does not call it again.
+/// normally (no longjmp, no C++ exception). It may reserve; it is not called for that reservation.
 #[expect(non_camel_case_types, reason = "the name in the header")]
 pub(crate) type offheap_reclaimer =
     Option<unsafe extern "C" fn(context: *mut c_void, shortfall: i64)>;

@@ -53,8 +53,8 @@ unsafe extern "C" fn NET_Read(s: c_int, buf: *mut c_void, len: usize) -> c_int {
 
 /// Waits until the socket `s` has something to read, is at its end or has an error to fetch.
 ///
-/// `timeout_ms` is in milliseconds: 0 only asks, negative waits without limit. Signals neither end nor
-/// prolong the wait. Returns 1 if there is, 0 if the time has passed; else -1 with errno:
+/// `timeout_ms` is in milliseconds: 0 only asks, negative waits without limit. Signals neither end
+/// nor prolong the wait. Returns 1 if there is, 0 if the time has passed; else -1 with errno:
 /// - EBADF: `s` is no open descriptor, or was closed during the call;
 /// - ENOMEM: no memory for the table of descriptors.
 ///
