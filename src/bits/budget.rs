@@ -28,14 +28,19 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use std::{array, mem};
 
+#[cfg(all(test, loom))]
+mod models;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 /// What a reservation does when there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Policy {
-    /// As JDK 8u202 and later: help the reclaimer while that frees something, collect once, then
-    /// wait up to 511 ms, helping again at 0, 1, 3, 7, ... 255 ms.
+    /// As current JDKs: help the reclaimer while that frees something, collect once, then wait up to
+    /// 511 ms, helping again at 0, 1, 3, 7, ... 255 ms.
     #[default]
     Backoff,
-    /// As the first JDK 8: collect once, then wait up to 100 ms.
+    /// As early JDK 8: collect once, then wait up to 100 ms.
     Legacy,
 }
 
@@ -82,7 +87,7 @@ const WAITERS: u64 = 1 << 63;
 
 /// Waiters share this many condition variables: one each would have to be allocated, one for all
 /// would wake every waiter for each grant.
-const BELLS: usize = if cfg!(loom) { 2 } else { 16 };
+const BELLS: usize = if cfg!(loom) { 1 } else { 16 };
 
 /// A limit, and what is reserved under it.
 pub struct Budget {
@@ -171,10 +176,12 @@ impl Budget {
     /// `Bits.unreserveMemory`: gives a reservation back, and its room to the waiters it fits.
     ///
     /// # Errors
-    /// `EINVAL`, and nothing changes, if either figure is negative or more than is reserved.
+    /// `EINVAL`, and nothing changes, if either figure is negative or more than is reserved. A call
+    /// that is refused never makes another fail. Of calls that match no reservation, made at the
+    /// same moment, more may pass than should; no figure falls below 0.
     pub fn unreserve_memory(&self, size: i64, capacity: i64) -> Result<(), Errno> {
         let (size, capacity) = (figure(size)?, figure(capacity)?);
-        // A call that matches a reservation always passes: what it reserved is still counted.
+        // A call that matches a reservation passes: what it reserved is still counted.
         if self.count.load(Ordering::Relaxed) == 0 || self.reserved.load(Ordering::Relaxed) < size {
             return Err(Errno::EINVAL);
         }
