@@ -254,13 +254,17 @@ pub fn net_timeout(fd: c_int, timeout: i64) -> Result<bool, Errno> {
 pub fn net_socket_close(fd: c_int) -> Result<(), Errno> {
     let entry = match TABLE.entry(fd) {
         // Nobody is in an operation on it: there was never an entry to be in.
-        Err(Errno::ENOMEM) => return os::net::close(fd),
+        Err(Errno::ENOMEM) => return close(fd),
         entry => entry?,
     };
-    let (result, _linger) = entry.detach(signal, || {
-        let linger = Linger::take_over(fd);
-        (os::net::close(fd), linger)
-    })?;
+    let (result, _linger) = entry.detach(
+        signal,
+        || insist(fd),
+        || {
+            let linger = Linger::take_over(fd);
+            (close(fd), linger)
+        },
+    )?;
     result
 }
 
@@ -278,12 +282,16 @@ pub fn net_dup2(old: c_int, new: c_int) -> Result<c_int, Errno> {
     }
     let Ok(entry) = TABLE.entry(new) else {
         // Nobody is in an operation on it: there was never an entry to be in.
-        return os::net::dup2(old, new);
+        return dup2(old, new);
     };
-    let (result, _linger) = entry.detach(signal, || {
-        let linger = Linger::take_over(new);
-        (os::net::dup2(old, new), linger)
-    })?;
+    let (result, _linger) = entry.detach(
+        signal,
+        || insist(new),
+        || {
+            let linger = Linger::take_over(new);
+            (dup2(old, new), linger)
+        },
+    )?;
     result
 }
 
@@ -301,10 +309,34 @@ pub fn interrupt<R>(fd: c_int, take_away: impl FnOnce() -> R) -> R {
     }
 }
 
+/// A close that a signal ends has freed the number all the same, and must not be repeated.
+fn close(fd: c_int) -> Result<(), Errno> {
+    match os::net::close(fd) {
+        Err(Errno::EINTR) => Ok(()),
+        result => result,
+    }
+}
+
+/// A dup2 that a signal ends has done nothing.
+fn dup2(old: c_int, new: c_int) -> Result<c_int, Errno> {
+    loop {
+        match os::net::dup2(old, new) {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}
+
 fn signal(thread: Thread) -> bool {
     wakeup::prepare();
     // SAFETY: the entry signals only operations that are inside, so in a frame of a live thread.
     unsafe { wakeup::send(thread) }
+}
+
+/// Ends what is blocked on a socket that is to be closed, when signals do not. It fails where
+/// there is no connection; then the signals are all there is.
+fn insist(fd: c_int) {
+    let _ = os::net::shutdown(fd);
 }
 
 /// A second number of a socket whose close would wait (`SO_LINGER`), to be closed last: the wait
@@ -337,6 +369,10 @@ pub(super) mod tests {
 
     pub(in crate::net) fn place_of(fd: c_int) -> Option<(u32, u32)> {
         place(fd)
+    }
+
+    pub(in crate::net) fn operations_on(fd: c_int) -> usize {
+        TABLE.entry(fd).unwrap().operations()
     }
 
     pub(in crate::net) fn has_part_of(fd: c_int) -> bool {

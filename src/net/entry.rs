@@ -11,8 +11,9 @@
 //!
 //! To interrupt is to set a flag and to send a signal. A signal that comes just before the
 //! system call starts, or that the kernel has no room to queue, ends nothing: so it is sent
-//! again, at growing intervals, until its receiver has left. That is also why no substitute
-//! needs to be put in the number's place meanwhile, which would itself need a descriptor.
+//! again, at growing intervals, until its receiver has left. The JDK sends it once, and puts a
+//! shut-down socket in the number's place for those who come to their system call afterwards;
+//! that needs a descriptor, and does not help against a full queue.
 
 use super::sync::{AtomicBool, Condvar, Mutex, MutexGuard};
 use crate::error::Errno;
@@ -23,7 +24,7 @@ use core::time::Duration;
 use std::sync::PoisonError;
 
 /// The first interval between two signals to the same thread, and the longest.
-const SIGNAL_AGAIN: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
+const SIGNAL_AGAIN: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(100));
 
 /// The state of one descriptor number; `T` names a thread.
 pub(super) struct Entry<T> {
@@ -36,7 +37,7 @@ struct Inside<T> {
     /// The operations inside, linked by their nodes.
     first: *const Operation<T>,
     /// A detach is under way: nobody enters.
-    closed: bool,
+    closing: bool,
 }
 
 // SAFETY: the pointers are followed only under the entry's lock, see `operations`; the names of
@@ -93,13 +94,14 @@ impl<T> Inside<T> {
 impl<T: Copy> Entry<T> {
     pub(super) fn new() -> Self {
         Self {
-            inside: Mutex::new(Inside { first: ptr::null(), closed: false }),
+            inside: Mutex::new(Inside { first: ptr::null(), closing: false }),
             left: Condvar::new(),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside<T>> {
-        // A panic under the lock can only be that of `interrupt`'s `work`, which sees no list.
+        // A panic under the lock can only be that of `take_away`, which comes between two whole
+        // states of the list.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -117,7 +119,7 @@ impl<T: Copy> Entry<T> {
             fn drop(&mut self) {
                 let mut inside = self.0.lock();
                 inside.remove(self.1);
-                if inside.closed && inside.is_empty() {
+                if inside.closing && inside.is_empty() {
                     // All: `interrupt` may be waiting here too, for its own reason.
                     self.0.left.notify_all();
                 }
@@ -128,7 +130,7 @@ impl<T: Copy> Entry<T> {
             Operation { thread, interrupted: AtomicBool::new(false), next: Cell::new(ptr::null()) };
         {
             let mut inside = self.lock();
-            if inside.closed {
+            if inside.closing {
                 return Err(Errno::EBADF);
             }
             inside.push(&operation);
@@ -138,30 +140,34 @@ impl<T: Copy> Entry<T> {
     }
 
     /// Interrupts all operations, waits until they have left, and runs `give_away` while nobody
-    /// can enter. `signal` ends one system call of the thread; what it can't do now is tried
-    /// again.
+    /// can enter. `signal` ends one system call of the thread; it is tried again until it has,
+    /// and at the longest intervals together with `insist`, which needs no signal.
     ///
     /// # Errors
     /// `EBADF` if another detach is under way; `give_away` has not run then.
     pub(super) fn detach<R>(
         &self,
         signal: impl Fn(T) -> bool,
+        insist: impl Fn(),
         give_away: impl FnOnce() -> R,
     ) -> Result<R, Errno> {
         let mut inside = self.lock();
-        if inside.closed {
+        if inside.closing {
             return Err(Errno::EBADF);
         }
         inside.flag();
-        inside.closed = true;
+        inside.closing = true;
         let (mut interval, longest) = SIGNAL_AGAIN;
         while !inside.is_empty() {
             inside.signal(&signal);
+            if interval == longest {
+                insist();
+            }
             inside = self.wait(inside, interval);
             interval = (interval * 2).min(longest);
         }
         let result = give_away();
-        inside.closed = false;
+        inside.closing = false;
         Ok(result)
     }
 
@@ -182,6 +188,12 @@ impl<T: Copy> Entry<T> {
         result
     }
 
+    /// How many operations are inside.
+    #[cfg(test)]
+    pub(super) fn operations(&self) -> usize {
+        self.lock().operations().count()
+    }
+
     fn wait<'e>(
         &self,
         inside: MutexGuard<'e, Inside<T>>,
@@ -200,10 +212,11 @@ impl<T: Copy> Inside<T> {
 
     /// Signals every interrupted operation; false if one of the signals could not be sent.
     fn signal(&self, signal: impl Fn(T) -> bool) -> bool {
-        self.operations()
-            .filter(|operation| operation.is_interrupted() && !signal(operation.thread))
-            .count()
-            == 0
+        let mut all = true;
+        for operation in self.operations().filter(|operation| operation.is_interrupted()) {
+            all &= signal(operation.thread);
+        }
+        all
     }
 }
 
@@ -268,7 +281,7 @@ mod loom_tests {
     #[test]
     fn a_close_ends_all_operations_and_none_meets_the_numbers_next_owner() {
         let mut model = loom::model::Builder::new();
-        // All interleavings take minutes; with up to three preemptions, a second or two.
+        // All interleavings take half a minute; with up to three preemptions, a second.
         model.preemption_bound = Some(3);
         model.check(|| {
             let shared = Arc::new((Entry::new(), Kernel::new()));
@@ -290,7 +303,7 @@ mod loom_tests {
                 })
                 .collect();
             let (entry, kernel) = &*shared;
-            let closed = entry.detach(|thread| kernel.signal(thread), || kernel.give_away());
+            let closed = entry.detach(|thread| kernel.signal(thread), || (), || kernel.give_away());
             assert_eq!(closed, Ok(()));
             for worker in workers {
                 worker.join().unwrap();
@@ -305,6 +318,7 @@ mod loom_tests {
             let close = |shared: &(Entry<usize>, AtomicUsize)| {
                 shared.0.detach(
                     |_| true,
+                    || (),
                     || {
                         assert_eq!(shared.1.fetch_add(1, Ordering::SeqCst), 0, "two at once");
                         shared.1.fetch_sub(1, Ordering::SeqCst);

@@ -13,8 +13,11 @@
 //! Descriptors are plain numbers of sockets. All functions are for any thread, also several at
 //! once on one descriptor. They use the signal `SIGRTMAX - 2`, as the JDK's libnet does: a thread
 //! has it unblocked by its first call here, and a handler without `SA_RESTART` is installed when
-//! the first blocked thread is to be woken, unless there is one. After `fork`, in the child,
-//! descriptors on which another thread of the parent was blocked can't be closed through here.
+//! the first blocked thread is to be woken, unless there is one. Where the signal does not help (a
+//! thread has blocked it again, the user's queue of signals is full), a close shuts the socket
+//! down after a tenth of a second, which other processes that share it will notice. After `fork`,
+//! in the child, descriptors on which another thread of the parent was blocked can't be closed
+//! through here.
 
 mod buffer;
 mod counters;

@@ -182,8 +182,8 @@ fn until(condition: impl Fn() -> bool) {
     }
 }
 
-/// Long enough for a thread that is about to block to have done so, mostly. Tests that use it
-/// pass also when it was too short; they then test the moment before.
+/// Long enough for a thread that is about to block, or bytes under way, to be there, mostly. Tests
+/// that use it pass also when it was too short; they then test the moment before.
 fn let_others_block() {
     thread::sleep(Duration::from_millis(20));
 }

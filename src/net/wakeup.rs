@@ -3,6 +3,7 @@
 //! It is the JDK's own, `SIGRTMAX - 2`, so that one process needs one. Its handler does nothing;
 //! that it has one, and without `SA_RESTART`, is what makes system calls return `EINTR`.
 
+use crate::error::Errno;
 use crate::os::signal::{self, Thread};
 use core::cell::Cell;
 use core::ffi::c_int;
@@ -13,7 +14,7 @@ fn wake_up_signal() -> c_int {
 
 /// Lets the calling thread be woken: unblocks the signal, the first time the thread asks.
 ///
-/// A thread that blocks it again afterwards can't be woken.
+/// A thread that blocks it again afterwards can't be woken by it.
 pub(super) fn accept() {
     thread_local! {
         static ACCEPTED: Cell<bool> = const { Cell::new(false) };
@@ -39,7 +40,8 @@ fn make_interrupting(signal: c_int) {
     if matches!(action.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
         let handler: extern "C" fn(c_int) = interrupt_only;
         action.sa_sigaction = handler as libc::sighandler_t;
-        action.sa_flags = 0;
+        // Where a thread has a stack for signals, its own may be too small for any (Go's are).
+        action.sa_flags = libc::SA_ONSTACK;
     } else if action.sa_flags & libc::SA_RESTART == 0 {
         return;
     } else {
@@ -51,13 +53,15 @@ fn make_interrupting(signal: c_int) {
     let _ = unsafe { signal::set_action(signal, &action) };
 }
 
-/// Ends the system call that the thread is in, if it is in one; false if it must be tried again.
+/// Ends the system call that the thread is in, if it is in one; false if the user's queue of
+/// real-time signals is full now.
 ///
 /// # Safety
 /// The thread has not ended.
 pub(super) unsafe fn send(thread: Thread) -> bool {
     // SAFETY: the caller guarantees the thread.
-    unsafe { signal::kill(thread, wake_up_signal()) }.is_ok()
+    let result = unsafe { signal::kill(thread, wake_up_signal()) };
+    result != Err(Errno::EAGAIN)
 }
 
 #[cfg(test)]

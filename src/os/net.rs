@@ -56,6 +56,12 @@ pub(crate) fn close(fd: c_int) -> Result<(), Errno> {
     checked(unsafe { libc::close(fd) }).map(drop)
 }
 
+/// `shutdown`, both directions: ends all calls that are blocked on the socket, in all processes.
+pub(crate) fn shutdown(fd: c_int) -> Result<(), Errno> {
+    // SAFETY: no pointer goes in.
+    checked(unsafe { libc::shutdown(fd, libc::SHUT_RDWR) }).map(drop)
+}
+
 /// `dup2`: `new` becomes another number of `old`'s file; what it was before is closed.
 pub(crate) fn dup2(old: c_int, new: c_int) -> Result<c_int, Errno> {
     // SAFETY: as for close.

@@ -222,7 +222,7 @@ fn a_nonblocking_descriptor_without_wait_does_what_it_can() {
 
 #[test]
 fn with_wait_a_nonblocking_descriptor_is_like_a_blocking_one() {
-    const LEN: usize = 300_000;
+    const LEN: usize = 150_000;
     let (fd, peer) = narrow_tcp_pair();
     for end in [fd, peer] {
         set_nonblocking(end);
