@@ -16,7 +16,7 @@
  *
  * ERRORS
  *   A function that returns a pointer returns NULL and sets errno.
- *   A function that returns a status (int) returns 0 or an errno value, and does not report by errno.
+ *   A function that returns a status (int) returns 0 or an errno value, not by way of errno.
  *   NET_Send, NET_Read, NET_Timeout, NET_SocketClose and NET_Dup2 return -1 and set errno.
  *   offheap_get_* return 0 and set errno.
  *   errno means something only after a failure. An out-parameter is written only on success.
@@ -92,7 +92,7 @@ typedef struct offheap_budget_t {
  * spare, by unreserveMemory or offheap_direct_free, now or soon.
  *
  * It runs on the thread that needs the room, on several at once if several do. It must return
- * normally (no longjmp, no C++ exception). It may reserve; that reservation does not call it again.
+ * normally (no longjmp, no C++ exception). It may reserve; it is not called for that reservation.
  */
 typedef void (*offheap_reclaimer)(void *context, int64_t shortfall);
 
@@ -105,7 +105,7 @@ extern "C" {
  *
  * Returns the block, which the caller owns until freeMemory or reallocateMemory; NULL without
  * an error if `bytes` is 0; else NULL with errno:
- * ENOMEM: no such block to be had.
+ * - ENOMEM: no such block to be had.
  *
  * Sizes are rounded up to 8 bytes. Any thread. JDK: Unsafe.allocateMemory.
  */
@@ -118,7 +118,7 @@ void *allocateMemory(size_t bytes);
  * caller must not use it again after success. Returns the block, which the caller owns; NULL
  * without an error if `bytes` is 0, the old block being freed; else NULL with errno, the old
  * block untouched and still the caller's:
- * ENOMEM: no such block to be had.
+ * - ENOMEM: no such block to be had.
  *
  * Any thread; no other may use the block meanwhile. JDK: Unsafe.reallocateMemory.
  */
@@ -141,7 +141,7 @@ int freeMemory(void *address);
  * a reader on another thread never sees part of a store. 0 bytes may be anywhere.
  *
  * Returns 0, or, nothing being written:
- * EINVAL: `address` is NULL, or the range goes beyond the last address.
+ * - EINVAL: `address` is NULL, or the range goes beyond the last address.
  *
  * Any thread. JDK: Unsafe.setMemory.
  */
@@ -154,7 +154,7 @@ int setMemory(void *address, size_t bytes, uint8_t value);
  * anywhere.
  *
  * Returns 0, or, nothing being copied:
- * EINVAL: a range starts at NULL or goes beyond the last address.
+ * - EINVAL: a range starts at NULL or goes beyond the last address.
  *
  * Any thread. JDK: Unsafe.copyMemory.
  */
@@ -165,8 +165,8 @@ int copyMemory(const void *source, void *destination, size_t bytes);
  * ranges may overlap and need no alignment.
  *
  * Returns 0, or, nothing being copied:
- * EINVAL: `element_size` is not 2, 4 or 8, `bytes` is no multiple of it, or a range starts at
- * NULL or goes beyond the last address.
+ * - EINVAL: `element_size` is not 2, 4 or 8, `bytes` is no multiple of it, or a range starts
+ *   at NULL or goes beyond the last address.
  *
  * Any thread; no other may write the source or use the destination meanwhile.
  * JDK: Unsafe.copySwapMemory.
@@ -193,8 +193,8 @@ size_t pageSize(void);
  *
  * Returns 0, the caller owing one unreserveMemory with the same figures; or, nothing being
  * reserved:
- * EINVAL: a figure is negative, or the sum of sizes would exceed INT64_MAX;
- * ENOMEM: no room.
+ * - EINVAL: a figure is negative, or the sum of sizes would exceed INT64_MAX;
+ * - ENOMEM: no room.
  *
  * Any thread. JDK: Bits.reserveMemory.
  */
@@ -211,7 +211,7 @@ int tryReserveMemory(int64_t size, int64_t capacity);
  * Gives a reservation back, and wakes the waiting threads it makes room for.
  *
  * Returns 0, or, nothing being given back:
- * EINVAL: a figure is negative, or more than is reserved.
+ * - EINVAL: a figure is negative, or more than is reserved.
  *
  * Any thread, not only the one that reserved. JDK: Bits.unreserveMemory.
  */
@@ -223,7 +223,7 @@ int unreserveMemory(int64_t size, int64_t capacity);
  * it is set there is no limit (INT64_MAX), or in a process with a JVM that of the JVM.
  *
  * Returns 0, or, nothing being changed:
- * EINVAL: `max` is negative.
+ * - EINVAL: `max` is negative.
  *
  * Any thread. JDK: -XX:MaxDirectMemorySize.
  */
@@ -240,7 +240,7 @@ int64_t offheap_max_memory(void);
  * two of them other threads may have reserved.
  *
  * Returns 0, or, nothing being written:
- * EINVAL: `out` is NULL.
+ * - EINVAL: `out` is NULL.
  *
  * Any thread. JDK: BufferPoolMXBean "direct".
  */
@@ -251,7 +251,7 @@ int offheap_budget(struct offheap_budget_t *out);
  * under way keep the policy they began with. OFFHEAP_POLICY_BACKOFF is set at first.
  *
  * Returns 0, or, nothing being changed:
- * EINVAL: no such policy.
+ * - EINVAL: no such policy.
  *
  * Any thread.
  */
@@ -266,7 +266,7 @@ int offheap_set_policy(int policy);
  * so its context may be freed. It is waited for: the caller must hold no lock that it takes.
  *
  * Returns 0, or, nothing being changed:
- * EDEADLK: called from inside the reclaimer, which can't be waited for.
+ * - EDEADLK: called from inside the reclaimer, which can't be waited for.
  *
  * Any thread.
  */
@@ -353,7 +353,7 @@ int offheap_put_u64le(void *address, uint64_t value);
  *
  * Returns the address, never NULL on success, which the caller owns until offheap_direct_free;
  * else NULL with errno, and nothing is reserved:
- * ENOMEM: no room in the budget, or no memory.
+ * - ENOMEM: no room in the budget, or no memory.
  *
  * Any thread. JDK: DirectByteBuffer(int).
  */
@@ -363,7 +363,7 @@ void *offheap_direct_allocate(size_t capacity, bool page_aligned);
  * Frees the memory of a direct buffer and gives its share of the budget back.
  *
  * `address` is what offheap_direct_allocate returned. Returns 0, or, nothing being done:
- * EINVAL: not the address of a direct buffer of this library, or freed already, or NULL.
+ * - EINVAL: not the address of a direct buffer of this library, or freed already, or NULL.
  *
  * Any thread; of several threads that free one buffer, one succeeds. JDK: DirectByteBuffer's
  * Deallocator.
@@ -376,11 +376,11 @@ int offheap_direct_free(void *address);
  *
  * `flags` are send()'s; MSG_NOSIGNAL is always added, so there is no SIGPIPE.
  * Returns how many bytes the socket took, which may be fewer; else -1 with errno, among others:
- * EBADF: `s` is no open descriptor, or was closed during the call;
- * EINVAL: `len` is negative;
- * EFAULT: `msg` is NULL and `len` is not 0;
- * EAGAIN: `s` is non-blocking and full;
- * EPIPE: the other end takes no more data.
+ * - EBADF: `s` is no open descriptor, or was closed during the call;
+ * - EINVAL: `len` is negative;
+ * - EFAULT: `msg` is NULL and `len` is not 0;
+ * - EAGAIN: `s` is non-blocking and full;
+ * - EPIPE: the other end takes no more data.
  *
  * Any thread, several at once on one socket too. JDK 8: libnet's NET_Send.
  */
@@ -392,10 +392,10 @@ int NET_Send(int s, const void *msg, int len, unsigned int flags);
  *
  * Returns how many bytes came, at most INT_MAX, 0 at the end of the stream; else -1 with errno,
  * among others:
- * EBADF: `s` is no open descriptor, or was closed during the call and no byte had come;
- * EFAULT: `buf` is NULL and `len` is not 0;
- * EAGAIN: `s` is non-blocking and empty;
- * ECONNRESET: the peer has reset the connection.
+ * - EBADF: `s` is no open descriptor, or was closed during the call and no byte had come;
+ * - EFAULT: `buf` is NULL and `len` is not 0;
+ * - EAGAIN: `s` is non-blocking and empty;
+ * - ECONNRESET: the peer has reset the connection.
  *
  * Any thread, several at once on one socket too. JDK 8: libnet's NET_Read.
  */
@@ -404,9 +404,10 @@ int NET_Read(int s, void *buf, size_t len);
 /**
  * Waits until the socket `s` has something to read, is at its end or has an error to fetch.
  *
- * `timeout_ms` is in milliseconds: 0 only asks, negative waits without limit. Signals neither end nor
- * prolong the wait. Returns 1 if there is, 0 if the time has passed; else -1 with errno:
- * EBADF: `s` is no open descriptor, or was closed during the call.
+ * `timeout_ms` is in milliseconds: 0 only asks, negative waits without limit. Signals neither end
+ * nor prolong the wait. Returns 1 if there is, 0 if the time has passed; else -1 with errno:
+ * - EBADF: `s` is no open descriptor, or was closed during the call;
+ * - ENOMEM: no memory for the table of descriptors.
  *
  * Any thread. JDK 8: libnet's NET_Timeout.
  */
@@ -417,9 +418,9 @@ int NET_Timeout(int s, long timeout_ms);
  * EBADF if it had moved no bytes; after this call none of them uses the number any more.
  *
  * Returns 0; else -1 with errno:
- * EBADF: `fd` is no open descriptor, or another thread is closing it;
- * ENOMEM: nothing was closed;
- * or close()'s own, the number being free all the same.
+ * - EBADF: `fd` is no open descriptor, or another thread is closing it;
+ * - ENOMEM: nothing was closed;
+ * - or close()'s own, the number being free all the same.
  *
  * Any thread. JDK 8: libnet's NET_SocketClose.
  */
@@ -431,9 +432,9 @@ int NET_SocketClose(int fd);
  *
  * Returns `newfd`; else -1 with errno, `newfd` staying what it was though calls on it may have
  * been ended:
- * EBADF: `oldfd` is no open descriptor, `newfd` is negative or beyond the limit of the process, or
- * another thread is closing `newfd`;
- * ENOMEM: no memory for the table of descriptors.
+ * - EBADF: `oldfd` is no open descriptor, `newfd` is negative or beyond the limit of the process,
+ *   or another thread is closing `newfd`;
+ * - ENOMEM: no memory for the table of descriptors.
  *
  * Any thread. JDK 8: libnet's NET_Dup2.
  */

@@ -37,7 +37,7 @@ const _: () = assert!(size_of::<offheap_budget_t>() == 32 && align_of::<offheap_
 /// spare, by unreserveMemory or offheap_direct_free, now or soon.
 ///
 /// It runs on the thread that needs the room, on several at once if several do. It must return
-/// normally (no longjmp, no C++ exception). It may reserve; that reservation does not call it again.
+/// normally (no longjmp, no C++ exception). It may reserve; it is not called for that reservation.
 #[expect(non_camel_case_types, reason = "the name in the header")]
 pub(crate) type offheap_reclaimer =
     Option<unsafe extern "C" fn(context: *mut c_void, shortfall: i64)>;
@@ -63,8 +63,8 @@ extern "C" fn pageSize() -> usize {
 ///
 /// Returns 0, the caller owing one unreserveMemory with the same figures; or, nothing being
 /// reserved:
-/// EINVAL: a figure is negative, or the sum of sizes would exceed INT64_MAX;
-/// ENOMEM: no room.
+/// - EINVAL: a figure is negative, or the sum of sizes would exceed INT64_MAX;
+/// - ENOMEM: no room.
 ///
 /// Any thread. JDK: Bits.reserveMemory.
 #[unsafe(no_mangle)]
@@ -83,7 +83,7 @@ extern "C" fn tryReserveMemory(size: i64, capacity: i64) -> c_int {
 /// Gives a reservation back, and wakes the waiting threads it makes room for.
 ///
 /// Returns 0, or, nothing being given back:
-/// EINVAL: a figure is negative, or more than is reserved.
+/// - EINVAL: a figure is negative, or more than is reserved.
 ///
 /// Any thread, not only the one that reserved. JDK: Bits.unreserveMemory.
 #[unsafe(no_mangle)]
@@ -96,7 +96,7 @@ extern "C" fn unreserveMemory(size: i64, capacity: i64) -> c_int {
 /// it is set there is no limit (INT64_MAX), or in a process with a JVM that of the JVM.
 ///
 /// Returns 0, or, nothing being changed:
-/// EINVAL: `max` is negative.
+/// - EINVAL: `max` is negative.
 ///
 /// Any thread. JDK: -XX:MaxDirectMemorySize.
 #[unsafe(no_mangle)]
@@ -115,7 +115,7 @@ extern "C" fn offheap_max_memory() -> i64 {
 /// two of them other threads may have reserved.
 ///
 /// Returns 0, or, nothing being written:
-/// EINVAL: `out` is NULL.
+/// - EINVAL: `out` is NULL.
 ///
 /// Any thread. JDK: BufferPoolMXBean "direct".
 #[unsafe(no_mangle)]
@@ -139,7 +139,7 @@ unsafe extern "C" fn offheap_budget(out: *mut offheap_budget_t) -> c_int {
 /// under way keep the policy they began with. OFFHEAP_POLICY_BACKOFF is set at first.
 ///
 /// Returns 0, or, nothing being changed:
-/// EINVAL: no such policy.
+/// - EINVAL: no such policy.
 ///
 /// Any thread.
 #[unsafe(no_mangle)]
@@ -164,7 +164,7 @@ extern "C" fn offheap_set_policy(policy: c_int) -> c_int {
 /// so its context may be freed. It is waited for: the caller must hold no lock that it takes.
 ///
 /// Returns 0, or, nothing being changed:
-/// EDEADLK: called from inside the reclaimer, which can't be waited for.
+/// - EDEADLK: called from inside the reclaimer, which can't be waited for.
 ///
 /// Any thread.
 #[unsafe(no_mangle)]

@@ -12,7 +12,7 @@ use core::ffi::{c_int, c_void};
 ///
 /// Returns the address, never NULL on success, which the caller owns until offheap_direct_free;
 /// else NULL with errno, and nothing is reserved:
-/// ENOMEM: no room in the budget, or no memory.
+/// - ENOMEM: no room in the budget, or no memory.
 ///
 /// Any thread. JDK: DirectByteBuffer(int).
 #[unsafe(no_mangle)]
@@ -23,7 +23,7 @@ extern "C" fn offheap_direct_allocate(capacity: usize, page_aligned: bool) -> *m
 /// Frees the memory of a direct buffer and gives its share of the budget back.
 ///
 /// `address` is what offheap_direct_allocate returned. Returns 0, or, nothing being done:
-/// EINVAL: not the address of a direct buffer of this library, or freed already, or NULL.
+/// - EINVAL: not the address of a direct buffer of this library, or freed already, or NULL.
 ///
 /// Any thread; of several threads that free one buffer, one succeeds. JDK: DirectByteBuffer's
 /// Deallocator.

@@ -8,7 +8,7 @@ use core::ffi::{c_int, c_void};
 ///
 /// Returns the block, which the caller owns until freeMemory or reallocateMemory; NULL without
 /// an error if `bytes` is 0; else NULL with errno:
-/// ENOMEM: no such block to be had.
+/// - ENOMEM: no such block to be had.
 ///
 /// Sizes are rounded up to 8 bytes. Any thread. JDK: Unsafe.allocateMemory.
 #[unsafe(no_mangle)]
@@ -22,7 +22,7 @@ extern "C" fn allocateMemory(bytes: usize) -> *mut c_void {
 /// caller must not use it again after success. Returns the block, which the caller owns; NULL
 /// without an error if `bytes` is 0, the old block being freed; else NULL with errno, the old
 /// block untouched and still the caller's:
-/// ENOMEM: no such block to be had.
+/// - ENOMEM: no such block to be had.
 ///
 /// Any thread; no other may use the block meanwhile. JDK: Unsafe.reallocateMemory.
 #[unsafe(no_mangle)]
@@ -52,7 +52,7 @@ unsafe extern "C" fn freeMemory(address: *mut c_void) -> c_int {
 /// a reader on another thread never sees part of a store. 0 bytes may be anywhere.
 ///
 /// Returns 0, or, nothing being written:
-/// EINVAL: `address` is NULL, or the range goes beyond the last address.
+/// - EINVAL: `address` is NULL, or the range goes beyond the last address.
 ///
 /// Any thread. JDK: Unsafe.setMemory.
 #[unsafe(no_mangle)]
@@ -67,7 +67,7 @@ unsafe extern "C" fn setMemory(address: *mut c_void, bytes: usize, value: u8) ->
 /// anywhere.
 ///
 /// Returns 0, or, nothing being copied:
-/// EINVAL: a range starts at NULL or goes beyond the last address.
+/// - EINVAL: a range starts at NULL or goes beyond the last address.
 ///
 /// Any thread. JDK: Unsafe.copyMemory.
 #[unsafe(no_mangle)]
@@ -84,8 +84,8 @@ unsafe extern "C" fn copyMemory(
 /// ranges may overlap and need no alignment.
 ///
 /// Returns 0, or, nothing being copied:
-/// EINVAL: `element_size` is not 2, 4 or 8, `bytes` is no multiple of it, or a range starts at
-/// NULL or goes beyond the last address.
+/// - EINVAL: `element_size` is not 2, 4 or 8, `bytes` is no multiple of it, or a range starts
+///   at NULL or goes beyond the last address.
 ///
 /// Any thread; no other may write the source or use the destination meanwhile.
 /// JDK: Unsafe.copySwapMemory.

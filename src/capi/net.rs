@@ -10,11 +10,11 @@ use core::ffi::{c_int, c_long, c_uint, c_void};
 ///
 /// `flags` are send()'s; MSG_NOSIGNAL is always added, so there is no SIGPIPE.
 /// Returns how many bytes the socket took, which may be fewer; else -1 with errno, among others:
-/// EBADF: `s` is no open descriptor, or was closed during the call;
-/// EINVAL: `len` is negative;
-/// EFAULT: `msg` is NULL and `len` is not 0;
-/// EAGAIN: `s` is non-blocking and full;
-/// EPIPE: the other end takes no more data.
+/// - EBADF: `s` is no open descriptor, or was closed during the call;
+/// - EINVAL: `len` is negative;
+/// - EFAULT: `msg` is NULL and `len` is not 0;
+/// - EAGAIN: `s` is non-blocking and full;
+/// - EPIPE: the other end takes no more data.
 ///
 /// Any thread, several at once on one socket too. JDK 8: libnet's NET_Send.
 #[unsafe(no_mangle)]
@@ -34,10 +34,10 @@ unsafe extern "C" fn NET_Send(s: c_int, msg: *const c_void, len: c_int, flags: c
 ///
 /// Returns how many bytes came, at most INT_MAX, 0 at the end of the stream; else -1 with errno,
 /// among others:
-/// EBADF: `s` is no open descriptor, or was closed during the call and no byte had come;
-/// EFAULT: `buf` is NULL and `len` is not 0;
-/// EAGAIN: `s` is non-blocking and empty;
-/// ECONNRESET: the peer has reset the connection.
+/// - EBADF: `s` is no open descriptor, or was closed during the call and no byte had come;
+/// - EFAULT: `buf` is NULL and `len` is not 0;
+/// - EAGAIN: `s` is non-blocking and empty;
+/// - ECONNRESET: the peer has reset the connection.
 ///
 /// Any thread, several at once on one socket too. JDK 8: libnet's NET_Read.
 #[unsafe(no_mangle)]
@@ -53,9 +53,10 @@ unsafe extern "C" fn NET_Read(s: c_int, buf: *mut c_void, len: usize) -> c_int {
 
 /// Waits until the socket `s` has something to read, is at its end or has an error to fetch.
 ///
-/// `timeout_ms` is in milliseconds: 0 only asks, negative waits without limit. Signals neither end nor
-/// prolong the wait. Returns 1 if there is, 0 if the time has passed; else -1 with errno:
-/// EBADF: `s` is no open descriptor, or was closed during the call.
+/// `timeout_ms` is in milliseconds: 0 only asks, negative waits without limit. Signals neither end
+/// nor prolong the wait. Returns 1 if there is, 0 if the time has passed; else -1 with errno:
+/// - EBADF: `s` is no open descriptor, or was closed during the call;
+/// - ENOMEM: no memory for the table of descriptors.
 ///
 /// Any thread. JDK 8: libnet's NET_Timeout.
 #[unsafe(no_mangle)]
@@ -67,9 +68,9 @@ extern "C" fn NET_Timeout(s: c_int, timeout_ms: c_long) -> c_int {
 /// EBADF if it had moved no bytes; after this call none of them uses the number any more.
 ///
 /// Returns 0; else -1 with errno:
-/// EBADF: `fd` is no open descriptor, or another thread is closing it;
-/// ENOMEM: nothing was closed;
-/// or close()'s own, the number being free all the same.
+/// - EBADF: `fd` is no open descriptor, or another thread is closing it;
+/// - ENOMEM: nothing was closed;
+/// - or close()'s own, the number being free all the same.
 ///
 /// Any thread. JDK 8: libnet's NET_SocketClose.
 #[unsafe(no_mangle)]
@@ -82,9 +83,9 @@ extern "C" fn NET_SocketClose(fd: c_int) -> c_int {
 ///
 /// Returns `newfd`; else -1 with errno, `newfd` staying what it was though calls on it may have
 /// been ended:
-/// EBADF: `oldfd` is no open descriptor, `newfd` is negative or beyond the limit of the process, or
-/// another thread is closing `newfd`;
-/// ENOMEM: no memory for the table of descriptors.
+/// - EBADF: `oldfd` is no open descriptor, `newfd` is negative or beyond the limit of the process,
+///   or another thread is closing `newfd`;
+/// - ENOMEM: no memory for the table of descriptors.
 ///
 /// Any thread. JDK 8: libnet's NET_Dup2.
 #[unsafe(no_mangle)]

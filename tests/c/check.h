@@ -18,6 +18,7 @@ static inline void check_number(const char *file, int line, const char *text, lo
     if (expected != actual) {
         __atomic_fetch_add(&failures, 1, __ATOMIC_RELAXED);
         printf("%s:%d: %s: expected %lld, got %lld\n", file, line, text, expected, actual);
+        fflush(stdout);
     }
 }
 

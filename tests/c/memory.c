@@ -4,7 +4,8 @@
 #include "check.h"
 
 /* More than any address space: never to be had. */
-static const size_t TOO_LARGE[] = {SIZE_MAX, SIZE_MAX - 6, SIZE_MAX - 7, SIZE_MAX / 2, (size_t)1 << 62};
+static const size_t TOO_LARGE[] = {SIZE_MAX, SIZE_MAX - 6, SIZE_MAX - 7, SIZE_MAX / 2,
+                                   (size_t)1 << 62};
 
 static void zero_bytes_is_null_without_an_error(void) {
     CHECK_NULL(0, allocateMemory(0));
