@@ -10,6 +10,7 @@ use crate::bits::{self, Budget};
 use crate::error::Errno;
 use crate::memory;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// The process' direct blocks, on the process' budget.
@@ -69,8 +70,9 @@ struct Blocks<'b> {
     shards: [Mutex<Shard>; SHARDS],
 }
 
-/// By the address the user knows.
-type Shard = HashMap<usize, Deallocator>;
+/// By the address the user knows. The hasher has fixed keys: addresses are the heap's choice, not an
+/// attacker's, and random keys could fail to be had.
+type Shard = HashMap<usize, Deallocator, BuildHasherDefault<DefaultHasher>>;
 
 /// What it takes to undo an allocation.
 struct Deallocator {
@@ -152,4 +154,183 @@ fn grow(shard: &mut Shard) -> Result<(), Errno> {
     #[cfg(test)]
     crate::os::heap::failing::check()?;
     shard.try_reserve(1).map_err(|_| Errno::ENOMEM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::heap::failing;
+    use std::thread;
+
+    fn figures(budget: &Budget) -> (i64, i64, i64) {
+        let snapshot = budget.snapshot();
+        (snapshot.reserved_memory, snapshot.total_capacity, snapshot.count)
+    }
+
+    fn page() -> i64 {
+        i64::try_from(bits::page_size()).unwrap()
+    }
+
+    #[test]
+    fn an_allocation_that_fails_leaves_the_budget_as_it_was() {
+        let budget = Budget::new(1 << 20);
+        let blocks = Blocks::new(&budget);
+        // The block first, then the registry's entry.
+        for successes in 0..2 {
+            for page_aligned in [false, true] {
+                let failed = failing::after(successes, || blocks.allocate(1000, page_aligned));
+                let size = if page_aligned { 1000 + page() } else { 1000 };
+                assert_eq!(failed, Err(AllocateError::Allocate { size }), "after {successes}");
+                assert_eq!(figures(&budget), (0, 0, 0), "after {successes}");
+            }
+        }
+        let block = failing::after(2, || blocks.allocate(1000, true)).unwrap();
+        blocks.free(block).unwrap();
+    }
+
+    #[test]
+    fn capacities_that_no_memory_has_are_no_memory() {
+        let budget = Budget::new(i64::MAX);
+        let blocks = Blocks::new(&budget);
+        let largest = isize::MAX.cast_unsigned();
+        for capacity in
+            [usize::MAX, usize::MAX - 4095, largest + 1, largest, largest - 4095, 1 << 62]
+        {
+            for page_aligned in [false, true] {
+                let refused = blocks.allocate(capacity, page_aligned);
+                assert_eq!(refused.map_err(Errno::from), Err(Errno::ENOMEM), "{capacity}");
+                assert_eq!(figures(&budget), (0, 0, 0), "{capacity}, {page_aligned}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_budget_that_refuses_is_the_answer_and_no_memory_is_asked_for() {
+        let budget = Budget::new(10);
+        let blocks = Blocks::new(&budget);
+        // An allocation would fail too, but a full sum of sizes is another error.
+        budget.try_reserve_memory(i64::MAX, 0).unwrap();
+        let refused = failing::after(0, || blocks.allocate(10, false));
+        assert_eq!(refused, Err(AllocateError::Size));
+        budget.unreserve_memory(i64::MAX, 0).unwrap();
+        assert_eq!(blocks.allocate(11, false), Err(AllocateError::Reserve { size: 11 }));
+        assert_eq!(figures(&budget), (0, 0, 0));
+    }
+
+    #[test]
+    fn only_the_address_of_a_live_block_can_be_freed() {
+        let budget = Budget::new(1 << 20);
+        let blocks = Blocks::new(&budget);
+        let block = blocks.allocate(100, true).unwrap();
+        let before = figures(&budget);
+        let mut foreign = 0_u8;
+        for address in [
+            std::ptr::null_mut(),
+            &raw mut foreign,
+            block.wrapping_add(1),
+            block.wrapping_add(64),
+            block.wrapping_sub(16),
+            std::ptr::without_provenance_mut(usize::MAX),
+        ] {
+            assert_eq!(blocks.free(address), Err(Errno::EINVAL), "{address:p}");
+            assert_eq!(figures(&budget), before, "{address:p}");
+        }
+        blocks.free(block).unwrap();
+        assert_eq!(blocks.free(block), Err(Errno::EINVAL), "a second time");
+        assert_eq!(figures(&budget), (0, 0, 0));
+    }
+
+    #[test]
+    fn size_is_capacity_and_a_page_if_aligned_and_at_least_1() {
+        let budget = Budget::new(1 << 20);
+        let blocks = Blocks::new(&budget);
+        for (capacity, page_aligned, size) in
+            [(0, false, 1), (1000, false, 1000), (0, true, page()), (1000, true, 1000 + page())]
+        {
+            let block = blocks.allocate(capacity, page_aligned).unwrap();
+            assert!(!block.is_null());
+            assert_eq!(figures(&budget), (size, i64::try_from(capacity).unwrap(), 1));
+            blocks.free(block).unwrap();
+            assert_eq!(figures(&budget), (0, 0, 0));
+        }
+    }
+
+    #[test]
+    fn a_block_is_aligned_zero_and_writable_for_its_whole_capacity() {
+        let budget = Budget::new(1 << 30);
+        let blocks = Blocks::new(&budget);
+        for capacity in [1, 17, 4095, 4096, 4097, 200_000, 3 << 20] {
+            for (page_aligned, alignment) in [(false, 16), (true, bits::page_size())] {
+                let block = blocks.allocate(capacity, page_aligned).unwrap();
+                assert_eq!(block.addr() % alignment, 0, "{capacity}");
+                // SAFETY: a live block of that capacity, which only this thread knows.
+                let content = unsafe { std::slice::from_raw_parts_mut(block, capacity) };
+                assert!(content.iter().all(|byte| *byte == 0), "{capacity}");
+                content.fill(0xFF);
+                blocks.free(block).unwrap();
+            }
+        }
+        assert_eq!(figures(&budget), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_release_makes_room_for_an_allocation_that_waits() {
+        let budget = Budget::new(100);
+        let blocks = Blocks::new(&budget);
+        let first = blocks.allocate(100, false).unwrap().expose_provenance();
+        thread::scope(|scope| {
+            scope.spawn(|| blocks.free(std::ptr::with_exposed_provenance_mut(first)).unwrap());
+            // Without the release this is ENOMEM.
+            let second = blocks.allocate(60, false).unwrap();
+            assert_eq!(figures(&budget), (60, 60, 1));
+            blocks.free(second).unwrap();
+        });
+        assert_eq!(figures(&budget), (0, 0, 0));
+    }
+
+    #[test]
+    fn of_threads_that_free_one_block_one_succeeds() {
+        let budget = Budget::new(1 << 20);
+        let blocks = Blocks::new(&budget);
+        for _ in 0..100 {
+            let block = blocks.allocate(10, false).unwrap().expose_provenance();
+            let freed = thread::scope(|scope| {
+                let free = || blocks.free(std::ptr::with_exposed_provenance_mut(block)).is_ok();
+                let threads = [(); 4].map(|()| scope.spawn(free));
+                threads.map(|thread| thread.join().unwrap())
+            });
+            assert_eq!(freed.into_iter().filter(|freed| *freed).count(), 1);
+            assert_eq!(figures(&budget), (0, 0, 0));
+        }
+    }
+
+    #[test]
+    fn threads_that_allocate_and_free_leave_nothing() {
+        let budget = Budget::new(1 << 30);
+        let blocks = Blocks::new(&budget);
+        thread::scope(|scope| {
+            for thread in 0..8_usize {
+                let blocks = &blocks;
+                scope.spawn(move || {
+                    for round in 0..200_usize {
+                        let live: Vec<_> = (0..10)
+                            .map(|i| blocks.allocate(i * 31 + round + thread, i % 3 == 0).unwrap())
+                            .collect();
+                        live.into_iter().for_each(|block| blocks.free(block).unwrap());
+                    }
+                });
+            }
+        });
+        assert_eq!(figures(&budget), (0, 0, 0));
+        assert!(blocks.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
+    }
+
+    #[test]
+    fn the_process_blocks_are_on_the_process_budget() {
+        // Other tests may use the same budget: only what is certain is asserted.
+        let block = allocate(10, true).unwrap();
+        assert!(bits::budget().snapshot().count >= 1);
+        // A second free is not tried: another test may have been given the address.
+        free(block).unwrap();
+    }
 }

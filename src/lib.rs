@@ -9,7 +9,8 @@
 //! | [`bits`] | `Bits`: the budget of direct memory, page size, byte order |
 //! | [`direct`] | `DirectByteBuffer`: constructor and deallocator |
 //! | [`net`] | the socket streams: chunked write, read with timeout, asynchronous close |
-//! | `jni` | what a JVM calls: natives for the Java library and under the JDK's symbols |
+//! | `capi` | the C face: what `include/offheap.h` declares |
+//! | `jni` | the JNI face: the Java library's natives, and some under the JDK's own symbols |
 //! | [`error`] | errno as a type |
 //! | `boundary` | the one panic guard of all faces |
 //! | `os` | the only system calls |
@@ -32,5 +33,6 @@ pub mod memory;
 pub mod net;
 
 mod boundary;
+mod capi;
 mod jni;
 mod os;

@@ -1,3 +1,64 @@
-//! The `offheap` command.
+//! The `offheap` command: finds the subcommand, runs it, reports its failure.
 
-fn main() {}
+mod demo;
+mod install;
+mod jdk;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+offheap: the JDK's off-heap half, for C, for Java, under any JVM
+
+offheap demo [FILE]
+    Moves a real file (by default the JDK's own image) through our socket streams and buffers on a
+    JVM, compares what arrives, and drives the budget to its limit. Needs a JDK and Maven, and a
+    checkout: cargo run --release -- demo
+offheap install --prefix DIR [--destdir DIR]
+    Copies the C header, the libraries and offheap.pc below DIR. With --destdir they are put
+    below that folder instead, for a package to move to DIR later.
+offheap --version
+offheap --help
+";
+
+/// Why the command did not do its work.
+enum Failure {
+    /// It was called wrongly: exit code 2.
+    Usage(String),
+    /// It could not: exit code 1.
+    Work(String),
+}
+
+fn main() -> ExitCode {
+    let (code, message) = match run(std::env::args_os().skip(1).collect()) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(message)) => (2, message + "\n`offheap --help` shows what there is"),
+        Err(Failure::Work(message)) => (1, message),
+    };
+    eprintln!("offheap: {message}");
+    ExitCode::from(code)
+}
+
+fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
+    let mut arguments = arguments.into_iter();
+    let Some(command) = arguments.next() else {
+        return Err(Failure::Usage("a command is missing".to_owned()));
+    };
+    match command.to_str() {
+        Some("demo") => demo::run(arguments),
+        Some("install") => install::run(arguments),
+        Some("--version" | "-V") => print(concat!("offheap ", env!("CARGO_PKG_VERSION"), "\n")),
+        Some("--help" | "-h") => print(USAGE),
+        _ => Err(Failure::Usage(format!("no such command: {}", command.display()))),
+    }
+}
+
+/// Writes to stdout; a closed one is a failure, not a panic.
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .map_err(|error| Failure::Work(format!("stdout: {error}")))
+}

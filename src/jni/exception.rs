@@ -50,11 +50,13 @@ impl Exception {
         Self::New { class: jni_str!("java/lang/OutOfMemoryError"), message }
     }
 
-    /// `Unsafe.allocateMemory` and `reallocateMemory` found no block of `bytes` bytes (rounded).
-    pub(super) fn unable_to_allocate(bytes: impl core::fmt::Display) -> Self {
+    /// There is no block of `bytes` bytes to be had. The JDK names the size of the block, rounded.
+    pub(super) fn unable_to_allocate(bytes: u64) -> Self {
         let message = match jdk() {
             Jdk::Eight | Jdk::Eleven => None,
-            Jdk::Seventeen => Some(format!("Unable to allocate {bytes} bytes")),
+            Jdk::Seventeen => {
+                Some(format!("Unable to allocate {} bytes", bytes.next_multiple_of(8)))
+            }
         };
         Self::out_of_memory(message)
     }
@@ -79,7 +81,7 @@ impl Exception {
         match error {
             AllocateError::Size => Self::illegal_argument(),
             AllocateError::Reserve { size } => Self::cannot_reserve(size),
-            AllocateError::Allocate { size } => Self::unable_to_allocate(size),
+            AllocateError::Allocate { size } => Self::unable_to_allocate(size.cast_unsigned()),
         }
     }
 

@@ -41,7 +41,7 @@ fn block_size(bytes: jlong) -> Result<usize, Exception> {
 }
 
 fn unable_to_allocate(bytes: usize) -> Exception {
-    Exception::unable_to_allocate(bytes.next_multiple_of(HEAP_WORD_SIZE))
+    Exception::unable_to_allocate(bytes as u64)
 }
 
 pub(super) extern "system" fn allocate_memory<'local>(

@@ -91,7 +91,7 @@ impl Blocking<'_> {
 
     /// What a transfer answers after an interruption: bytes that have moved are delivered;
     /// the end of the stream, or an error, may be the close's own doing.
-    fn transferred(&self, result: Result<usize, Errno>) -> Result<usize, Errno> {
+    pub(super) fn transferred(&self, result: Result<usize, Errno>) -> Result<usize, Errno> {
         match result {
             Ok(bytes) if bytes > 0 => Ok(bytes),
             _ if self.operation.is_interrupted() => Err(Errno::EBADF),
@@ -249,12 +249,17 @@ pub fn net_timeout(fd: c_int, timeout: i64) -> Result<bool, Errno> {
 /// Not for a thread that is in an operation on the same descriptor: it would wait for itself.
 ///
 /// # Errors
-/// `EBADF`: not a descriptor, or another close of it is under way. `ENOMEM` as for [`net_send`],
-/// nothing is closed then. Otherwise `close`'s own; the number is free all the same.
+/// `EBADF`: not a descriptor, or another close of it is under way. Otherwise `close`'s own; the
+/// number is free all the same.
 pub fn net_socket_close(fd: c_int) -> Result<(), Errno> {
-    let (result, _linger) = TABLE.entry(fd)?.detach(signal, || {
+    let entry = match TABLE.entry(fd) {
+        // Nobody is in an operation on it: there was never an entry to be in.
+        Err(Errno::ENOMEM) => return close(fd),
+        entry => entry?,
+    };
+    let (result, _linger) = entry.detach(signal, || {
         let linger = Linger::take_over(fd);
-        (os::net::close(fd), linger)
+        (close(fd), linger)
     })?;
     result
 }
@@ -272,12 +277,12 @@ pub fn net_dup2(old: c_int, new: c_int) -> Result<c_int, Errno> {
         return Ok(new);
     }
     let Ok(entry) = TABLE.entry(new) else {
-        // Never used before, so nobody is in an operation on it.
-        return os::net::dup2(old, new);
+        // Nobody is in an operation on it: there was never an entry to be in.
+        return dup2(old, new);
     };
     let (result, _linger) = entry.detach(signal, || {
         let linger = Linger::take_over(new);
-        (os::net::dup2(old, new), linger)
+        (dup2(old, new), linger)
     })?;
     result
 }
@@ -293,6 +298,24 @@ pub fn interrupt<R>(fd: c_int, take_away: impl FnOnce() -> R) -> R {
     match TABLE.entry(fd) {
         Ok(entry) => entry.interrupt(signal, take_away),
         Err(_) => take_away(),
+    }
+}
+
+/// A close that a signal ends has freed the number all the same, and must not be repeated.
+fn close(fd: c_int) -> Result<(), Errno> {
+    match os::net::close(fd) {
+        Err(Errno::EINTR) => Ok(()),
+        result => result,
+    }
+}
+
+/// A dup2 that a signal ends has done nothing.
+fn dup2(old: c_int, new: c_int) -> Result<c_int, Errno> {
+    loop {
+        match os::net::dup2(old, new) {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
     }
 }
 
@@ -318,5 +341,24 @@ impl Drop for Linger {
     fn drop(&mut self) {
         // Its result is that of a wait that has ended; the descriptor itself was closed before.
         let _ = os::net::close(self.0);
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::{TABLE, place};
+    use core::ffi::c_int;
+
+    // A hundred thousand descriptors are three megabytes, and only when there are so many.
+    #[cfg(not(loom))]
+    const _: () = assert!(size_of::<super::Entry<super::Thread>>() <= 32);
+
+    pub(in crate::net) fn place_of(fd: c_int) -> Option<(u32, u32)> {
+        place(fd)
+    }
+
+    pub(in crate::net) fn has_part_of(fd: c_int) -> bool {
+        let (part, _) = place(fd).unwrap();
+        TABLE.parts[usize::try_from(part).unwrap()].get().is_some()
     }
 }

@@ -11,8 +11,9 @@
 //!
 //! To interrupt is to set a flag and to send a signal. A signal that comes just before the
 //! system call starts, or that the kernel has no room to queue, ends nothing: so it is sent
-//! again, at growing intervals, until its receiver has left. That is also why no substitute
-//! needs to be put in the number's place meanwhile, which would itself need a descriptor.
+//! again, at growing intervals, until its receiver has left. The JDK sends it once, and puts a
+//! shut-down socket in the number's place for those who come to their system call afterwards;
+//! that needs a descriptor, and does not help against a full queue.
 
 use super::sync::{AtomicBool, Condvar, Mutex, MutexGuard};
 use crate::error::Errno;
@@ -23,7 +24,7 @@ use core::time::Duration;
 use std::sync::PoisonError;
 
 /// The first interval between two signals to the same thread, and the longest.
-const SIGNAL_AGAIN: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
+const SIGNAL_AGAIN: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(100));
 
 /// The state of one descriptor number; `T` names a thread.
 pub(super) struct Entry<T> {
@@ -36,7 +37,7 @@ struct Inside<T> {
     /// The operations inside, linked by their nodes.
     first: *const Operation<T>,
     /// A detach is under way: nobody enters.
-    closed: bool,
+    closing: bool,
 }
 
 // SAFETY: the pointers are followed only under the entry's lock, see `operations`; the names of
@@ -93,7 +94,7 @@ impl<T> Inside<T> {
 impl<T: Copy> Entry<T> {
     pub(super) fn new() -> Self {
         Self {
-            inside: Mutex::new(Inside { first: ptr::null(), closed: false }),
+            inside: Mutex::new(Inside { first: ptr::null(), closing: false }),
             left: Condvar::new(),
         }
     }
@@ -117,7 +118,7 @@ impl<T: Copy> Entry<T> {
             fn drop(&mut self) {
                 let mut inside = self.0.lock();
                 inside.remove(self.1);
-                if inside.closed && inside.is_empty() {
+                if inside.closing && inside.is_empty() {
                     // All: `interrupt` may be waiting here too, for its own reason.
                     self.0.left.notify_all();
                 }
@@ -128,7 +129,7 @@ impl<T: Copy> Entry<T> {
             Operation { thread, interrupted: AtomicBool::new(false), next: Cell::new(ptr::null()) };
         {
             let mut inside = self.lock();
-            if inside.closed {
+            if inside.closing {
                 return Err(Errno::EBADF);
             }
             inside.push(&operation);
@@ -149,13 +150,11 @@ impl<T: Copy> Entry<T> {
         give_away: impl FnOnce() -> R,
     ) -> Result<R, Errno> {
         let mut inside = self.lock();
-        if inside.closed {
+        if inside.closing {
             return Err(Errno::EBADF);
         }
-        for operation in inside.operations() {
-            operation.interrupted.store(true, Ordering::Release);
-        }
-        inside.closed = true;
+        inside.flag();
+        inside.closing = true;
         let (mut interval, longest) = SIGNAL_AGAIN;
         while !inside.is_empty() {
             inside.signal(&signal);
@@ -163,22 +162,21 @@ impl<T: Copy> Entry<T> {
             interval = (interval * 2).min(longest);
         }
         let result = give_away();
-        inside.closed = false;
+        inside.closing = false;
         Ok(result)
     }
 
     /// Runs `take_away`, somebody else's way of closing the number, and interrupts all operations
-    /// that were inside meanwhile; does not wait for them to leave.
+    /// that are inside meanwhile; does not wait for them to leave.
     pub(super) fn interrupt<R>(
         &self,
         signal: impl Fn(T) -> bool,
         take_away: impl FnOnce() -> R,
     ) -> R {
         let mut inside = self.lock();
+        // The flags first: who meets what `take_away` leaves in the number's place knows why.
+        inside.flag();
         let result = take_away();
-        for operation in inside.operations() {
-            operation.interrupted.store(true, Ordering::Release);
-        }
         while !inside.signal(&signal) {
             inside = self.wait(inside, SIGNAL_AGAIN.0);
         }
@@ -195,11 +193,160 @@ impl<T: Copy> Entry<T> {
 }
 
 impl<T: Copy> Inside<T> {
+    fn flag(&self) {
+        for operation in self.operations() {
+            operation.interrupted.store(true, Ordering::Release);
+        }
+    }
+
     /// Signals every interrupted operation; false if one of the signals could not be sent.
     fn signal(&self, signal: impl Fn(T) -> bool) -> bool {
-        self.operations()
-            .filter(|operation| operation.is_interrupted() && !signal(operation.thread))
-            .count()
-            == 0
+        let mut all = true;
+        for operation in self.operations().filter(|operation| operation.is_interrupted()) {
+            all &= signal(operation.thread);
+        }
+        all
+    }
+}
+
+/// The protocol under every interleaving: `RUSTFLAGS="--cfg loom" cargo test --release --lib loom`.
+#[cfg(loom)]
+#[cfg(test)]
+mod loom_tests {
+    use super::{Entry, Operation};
+    use crate::error::Errno;
+    use loom::sync::atomic::{AtomicUsize, Ordering};
+    use loom::sync::{Arc, Condvar, Mutex};
+    use loom::thread;
+
+    /// What a number refers to: the file of the test, or the next owner's.
+    const OURS: usize = 0;
+    const NEXT_OWNERS: usize = 1;
+
+    /// A kernel with one descriptor number, on which every call blocks until a signal.
+    struct Kernel {
+        file: AtomicUsize,
+        /// One per thread. A signal stays until a call takes it: the model's stand-in for sending
+        /// it again.
+        signals: [Mutex<bool>; 2],
+        came: [Condvar; 2],
+    }
+
+    impl Kernel {
+        fn new() -> Self {
+            Self {
+                file: AtomicUsize::new(OURS),
+                signals: [Mutex::new(false), Mutex::new(false)],
+                came: [Condvar::new(), Condvar::new()],
+            }
+        }
+
+        fn blocking_call(&self, thread: usize) {
+            assert_eq!(self.file.load(Ordering::SeqCst), OURS, "the number is somebody else's");
+            let mut signal = self.signals[thread].lock().unwrap();
+            while !*signal {
+                signal = self.came[thread].wait(signal).unwrap();
+            }
+        }
+
+        fn signal(&self, thread: usize) -> bool {
+            *self.signals[thread].lock().unwrap() = true;
+            self.came[thread].notify_one();
+            true
+        }
+
+        fn give_away(&self) {
+            self.file.store(NEXT_OWNERS, Ordering::SeqCst);
+        }
+    }
+
+    /// Calls until interrupted, as the real operations do.
+    fn block(kernel: &Kernel, operation: &Operation<usize>) {
+        while !operation.is_interrupted() {
+            kernel.blocking_call(operation.thread);
+        }
+    }
+
+    #[test]
+    fn a_close_ends_all_operations_and_none_meets_the_numbers_next_owner() {
+        let mut model = loom::model::Builder::new();
+        // All interleavings take minutes; with up to three preemptions, a second or two.
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let shared = Arc::new((Entry::new(), Kernel::new()));
+            let workers: Vec<_> = [0, 1]
+                .into_iter()
+                .map(|name| {
+                    let shared = Arc::clone(&shared);
+                    thread::spawn(move || {
+                        let (entry, kernel) = &*shared;
+                        // Who comes after the close would be on the next owner's number, which is
+                        // its own affair: it looks first, and the entry must make that safe.
+                        let _ = entry.enter(name, |operation| {
+                            if kernel.file.load(Ordering::SeqCst) == OURS {
+                                block(kernel, operation);
+                                assert_eq!(kernel.file.load(Ordering::SeqCst), OURS);
+                            }
+                        });
+                    })
+                })
+                .collect();
+            let (entry, kernel) = &*shared;
+            let closed = entry.detach(|thread| kernel.signal(thread), || kernel.give_away());
+            assert_eq!(closed, Ok(()));
+            for worker in workers {
+                worker.join().unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn of_two_closes_one_at_a_time_gives_the_number_away() {
+        loom::model(|| {
+            let shared = Arc::new((Entry::<usize>::new(), AtomicUsize::new(0)));
+            let close = |shared: &(Entry<usize>, AtomicUsize)| {
+                shared.0.detach(
+                    |_| true,
+                    || {
+                        assert_eq!(shared.1.fetch_add(1, Ordering::SeqCst), 0, "two at once");
+                        shared.1.fetch_sub(1, Ordering::SeqCst);
+                    },
+                )
+            };
+            let other = thread::spawn({
+                let shared = Arc::clone(&shared);
+                move || close(&shared)
+            });
+            let results = [close(&shared), other.join().unwrap()];
+            assert!(results.contains(&Ok(())));
+            assert!(results.iter().all(|result| matches!(result, Ok(()) | Err(Errno::EBADF))));
+        });
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_operation_that_is_inside() {
+        loom::model(|| {
+            let shared = Arc::new((Entry::new(), Kernel::new()));
+            let worker = thread::spawn({
+                let shared = Arc::clone(&shared);
+                move || {
+                    let (entry, kernel) = &*shared;
+                    entry.enter(0, |operation| {
+                        if kernel.file.load(Ordering::SeqCst) == OURS {
+                            // Not `blocking_call`: the number may be taken away at any time.
+                            while !operation.is_interrupted() {
+                                let mut signal = kernel.signals[0].lock().unwrap();
+                                while !*signal {
+                                    signal = kernel.came[0].wait(signal).unwrap();
+                                }
+                            }
+                        }
+                    })
+                }
+            });
+            let (entry, kernel) = &*shared;
+            entry.interrupt(|thread| kernel.signal(thread), || kernel.give_away());
+            assert_eq!(worker.join().unwrap(), Ok(()));
+        });
     }
 }

@@ -13,8 +13,9 @@
 //! Descriptors are plain numbers of sockets. All functions are for any thread, also several at
 //! once on one descriptor. They use the signal `SIGRTMAX - 2`, as the JDK's libnet does: a thread
 //! has it unblocked by its first call here, and a handler without `SA_RESTART` is installed when
-//! the first blocked thread is to be woken, unless there is one. After `fork`, in the child,
-//! descriptors on which another thread of the parent was blocked can't be closed through here.
+//! the first blocked thread is to be woken, unless there is one. A thread that blocks the signal
+//! again can't be woken, and a close waits for it. After `fork`, in the child, descriptors on
+//! which another thread of the parent was blocked can't be closed through here.
 
 mod buffer;
 mod counters;
@@ -23,6 +24,9 @@ mod entry;
 mod stream;
 mod sync;
 mod wakeup;
+
+#[cfg(test)]
+mod tests;
 
 pub use buffer::{MAX_BUFFER_LEN, MAX_HEAP_BUFFER_LEN};
 pub use counters::{Counters, counters};

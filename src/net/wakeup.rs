@@ -29,14 +29,18 @@ pub(super) fn accept() {
 ///
 /// A handler that is there is kept; if it restarts system calls, it loses that flag and no more.
 pub(super) fn prepare() {
+    make_interrupting(wake_up_signal());
+}
+
+fn make_interrupting(signal: c_int) {
     extern "C" fn interrupt_only(_: c_int) {}
 
-    let signal = wake_up_signal();
     let Ok(mut action) = signal::action(signal) else { return };
     if matches!(action.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
         let handler: extern "C" fn(c_int) = interrupt_only;
         action.sa_sigaction = handler as libc::sighandler_t;
-        action.sa_flags = 0;
+        // Where a thread has a stack for signals, its own may be too small for any (Go's are).
+        action.sa_flags = libc::SA_ONSTACK;
     } else if action.sa_flags & libc::SA_RESTART == 0 {
         return;
     } else {
@@ -55,4 +59,51 @@ pub(super) fn prepare() {
 pub(super) unsafe fn send(thread: Thread) -> bool {
     // SAFETY: the caller guarantees the thread.
     unsafe { signal::kill(thread, wake_up_signal()) }.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::make_interrupting;
+    use crate::os::signal;
+    use core::ffi::c_int;
+
+    extern "C" fn somebody_elses(_: c_int) {}
+
+    /// The tests share the process's signals, so each takes a number of its own.
+    fn set(number: c_int, handler: libc::sighandler_t, flags: c_int) {
+        let mut action = signal::action(number).unwrap();
+        action.sa_sigaction = handler;
+        action.sa_flags = flags;
+        // SAFETY: the handlers of these tests are empty functions, or none.
+        unsafe { signal::set_action(number, &action) }.unwrap();
+    }
+
+    #[test]
+    fn a_signal_without_a_handler_gets_one_that_does_not_restart() {
+        for (number, before) in
+            [(libc::SIGRTMAX() - 8, libc::SIG_DFL), (libc::SIGRTMAX() - 9, libc::SIG_IGN)]
+        {
+            set(number, before, libc::SA_RESTART);
+            make_interrupting(number);
+            let after = signal::action(number).unwrap();
+            assert!(!matches!(after.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN));
+            assert_eq!(after.sa_flags & libc::SA_RESTART, 0);
+        }
+    }
+
+    #[test]
+    fn somebody_elses_handler_stays_and_loses_only_the_restart() {
+        let number = libc::SIGRTMAX() - 10;
+        let handler: extern "C" fn(c_int) = somebody_elses;
+        for flags in [0, libc::SA_RESTART, libc::SA_RESTART | libc::SA_NODEFER] {
+            set(number, handler as libc::sighandler_t, flags);
+            make_interrupting(number);
+            let after = signal::action(number).unwrap();
+            assert_eq!(after.sa_sigaction, handler as libc::sighandler_t);
+            assert_eq!(
+                after.sa_flags & (libc::SA_RESTART | libc::SA_NODEFER),
+                flags & libc::SA_NODEFER
+            );
+        }
+    }
 }

@@ -9,6 +9,9 @@ use core::ptr;
 #[derive(Clone, Copy)]
 pub(crate) struct Thread(libc::pthread_t);
 
+// SAFETY: a name, good in any thread of the process; some C libraries make it a pointer.
+unsafe impl Send for Thread {}
+
 /// `pthread_self`.
 pub(crate) fn current_thread() -> Thread {
     // SAFETY: no precondition.

@@ -1,0 +1,297 @@
+//! The Java library and the exported natives in real JVMs: JUnit on every JDK, and the JDK's own
+//! socket streams side by side with ours.
+//!
+//! One JUnit test alone: `OFFHEAP_JUNIT="--select-method=io.offheap.BitsTest#name"
+//! cargo test --test jvm junit_passes_with_jni_checks`.
+
+// So that clippy knows the helpers for test code too.
+#![cfg(test)]
+
+mod common {
+    pub(crate) mod child;
+    pub(crate) mod jdk;
+    pub(crate) mod library;
+}
+
+use common::{child, jdk, library};
+use jdk::{Jdk, class_path, java_library, on_each, programs};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// Longer than a run of all of JUnit takes on a busy machine.
+const JUNIT_LIMIT: Duration = Duration::from_secs(300);
+/// Longer than any other of these runs takes.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What `-Xcheck:jni` complains of.
+fn complaints(output: &str) -> BTreeSet<String> {
+    let complains = |line: &&str| {
+        line.contains("in native method")
+            || line.contains("JNI local refs")
+            || line.contains("JNI call made")
+    };
+    output.lines().filter(complains).map(str::to_owned).collect()
+}
+
+fn junit(jdk: &Jdk, flags: &[&str]) -> String {
+    let library = java_library();
+    let mut java = jdk.java();
+    java.args(flags).arg("-cp");
+    java.arg(class_path(&[&library.jar, &library.test_classes, &library.junit]));
+    java.args(["org.junit.platform.console.ConsoleLauncher", "execute", "--disable-banner"]);
+    java.args(["--disable-ansi-colors", "--details=tree", "--fail-if-no-tests"]);
+    match std::env::var("OFFHEAP_JUNIT") {
+        Ok(selection) => java.args(selection.split_whitespace()),
+        Err(_) => java.arg(format!("--scan-class-path={}", library.test_classes.display())),
+    };
+    let run = child::run(&mut java, JUNIT_LIMIT, "a JDK");
+    assert!(run.status.success(), "JDK {}: {java:?}\n{}", jdk.version, run.output);
+    assert!(run.output.contains("[         0 tests failed"), "{java:?}\n{}", run.output);
+    run.output
+}
+
+#[test]
+fn junit_passes_with_jni_checks() {
+    on_each(jdk::all(), |jdk| {
+        let ours = complaints(&junit(jdk, &["-Xcheck:jni"]));
+        let stock = complaints(&cases(jdk, Streams::Stock, &["-Xcheck:jni"]));
+        assert!(ours.is_subset(&stock), "JDK {}: ours {ours:#?}\nstock {stock:#?}", jdk.version);
+    });
+}
+
+#[test]
+fn junit_passes_interpreted() {
+    on_each(jdk::all(), |jdk| drop(junit(jdk, &["-Xint"])));
+}
+
+/// Our classes and their natives' wrappers are compiled before their first call.
+#[test]
+fn junit_passes_compiled() {
+    let flags =
+        ["-Xcomp", "-XX:CompileCommand=quiet", "-XX:CompileCommand=compileonly,io/offheap/*.*"];
+    on_each(jdk::all(), |jdk| drop(junit(jdk, &flags)));
+}
+
+/// A library of `tests/c`, compiled for a JVM to load.
+fn native(source: &str, includes: bool) -> PathBuf {
+    let folder = library::folder();
+    let target = folder.join(format!("lib{source}-jvm.so"));
+    let mut gcc = Command::new("gcc");
+    gcc.args([
+        "-std=c11",
+        "-D_GNU_SOURCE",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-O1",
+        "-g",
+        "-shared",
+        "-fPIC",
+    ]);
+    gcc.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/c/{source}.c")));
+    gcc.arg("-o").arg(&target);
+    if includes {
+        let include = jdk::compiler().home.join("include");
+        gcc.arg("-I").arg(&include).arg("-I").arg(include.join("linux"));
+        gcc.arg(folder.join("liboffheap.so"));
+        gcc.arg(format!("-Wl,-rpath,{}", folder.display()));
+    }
+    let compiled = child::run(&mut gcc, Duration::from_secs(60), "gcc (Debian: gcc)");
+    assert!(compiled.status.success(), "{gcc:?}\n{}", compiled.output);
+    target
+}
+
+/// The library that binds the JDK's socket natives to ours.
+fn rebind() -> &'static Path {
+    static REBIND: OnceLock<PathBuf> = OnceLock::new();
+    REBIND.get_or_init(|| {
+        // The soname's own file, for the dynamic linker.
+        let folder = library::folder();
+        let soname = folder.join(concat!("liboffheap.so.", env!("CARGO_PKG_VERSION_MAJOR")));
+        let _ = std::fs::remove_file(&soname);
+        std::os::unix::fs::symlink("liboffheap.so", &soname).expect("a link for the soname");
+        native("rebind", true)
+    })
+}
+
+/// Whose streams a program uses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Streams {
+    /// The JDK's.
+    Stock,
+    /// `io.offheap`'s.
+    Ours,
+    /// The JDK's classes on our natives.
+    Rebound,
+}
+
+impl Streams {
+    fn arguments(self) -> Vec<String> {
+        match self {
+            Self::Stock => vec!["stock".to_owned()],
+            Self::Ours => vec!["ours".to_owned()],
+            Self::Rebound => vec!["rebound".to_owned(), rebind().display().to_string()],
+        }
+    }
+}
+
+/// Adds a program of `tests/java` and its arguments to a `java` command.
+fn program(java: &mut Command, class: &str, streams: Streams) {
+    let library = library::folder().join("liboffheap.so");
+    java.arg(format!("-Dio.offheap.library={}", library.display()));
+    java.arg("-cp").arg(class_path(&[programs(), &java_library().jar]));
+    java.arg(class).args(streams.arguments());
+}
+
+fn cases(jdk: &Jdk, streams: Streams, flags: &[&str]) -> String {
+    let mut java = jdk.java();
+    java.args(flags);
+    program(&mut java, "StreamCases", streams);
+    let run = child::run(&mut java, LIMIT, "a JDK");
+    assert!(run.status.success(), "JDK {}: {java:?}\n{}", jdk.version, run.output);
+    // Proof that the natives were ours.
+    assert_eq!(run.output.contains("rebind: bound"), streams == Streams::Rebound, "{}", run.output);
+    run.output
+}
+
+fn assert_same(jdk: &Jdk, what: &str, stock: &str, ours: &str) {
+    let complains_of = complaints(stock);
+    let lines = |output: &str| -> Vec<String> {
+        // What a stock run complains of too, ours may complain of more often.
+        let of_the_test = |line: &&str| line.starts_with("rebind:") || complains_of.contains(*line);
+        output.lines().filter(|line| !of_the_test(line)).map(str::to_owned).collect()
+    };
+    let (stock, ours) = (&lines(stock), &lines(ours));
+    assert!(stock.len() > 50, "JDK {}: {what}: only {} lines", jdk.version, stock.len());
+    let only = |these: &[String], those: &[String]| -> String {
+        these
+            .iter()
+            .filter(|line| !those.contains(line))
+            .map(|line| format!("\n    {line}"))
+            .collect()
+    };
+    assert!(
+        stock == ours,
+        "JDK {}: {what}:\n  stock only:{}\n  ours only:{}",
+        jdk.version,
+        only(stock, ours),
+        only(ours, stock)
+    );
+}
+
+#[test]
+fn streams_do_what_the_jdks_do() {
+    rebind();
+    on_each(&jdk::with_socket_write0(), |jdk| {
+        let stock = cases(jdk, Streams::Stock, &["-Xcheck:jni"]);
+        assert_same(jdk, "rebound", &stock, &cases(jdk, Streams::Rebound, &["-Xcheck:jni"]));
+        assert_same(jdk, "io.offheap", &stock, &cases(jdk, Streams::Ours, &["-Xcheck:jni"]));
+    });
+}
+
+/// The system calls on sockets that the program's thread `calls` makes, without what differs from
+/// run to run: descriptor numbers, and what was moved.
+fn system_calls(jdk: &Jdk, streams: Streams) -> Vec<String> {
+    let trace = library::folder().join(format!("trace-{}-{streams:?}", jdk.version));
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-s", "16", "-e", "signal=none", "-o"]).arg(&trace);
+    strace.args(["-e", "trace=sendto,recvfrom,poll,prctl"]);
+    let java = jdk.java();
+    strace.arg(java.get_program()).args(java.get_args());
+    program(&mut strace, "StreamCalls", streams);
+    let run = child::run(&mut strace, LIMIT, "strace (Debian: strace)");
+    assert!(run.status.success(), "{strace:?}\n{}", run.output);
+    let trace = std::fs::read_to_string(&trace).expect("the trace");
+    calls_of_thread(&trace, "calls")
+}
+
+fn calls_of_thread(trace: &str, name: &str) -> Vec<String> {
+    let named = format!("prctl(PR_SET_NAME, \"{name}\"");
+    let thread = trace
+        .lines()
+        .find(|line| line.contains(&named))
+        .and_then(|line| line.split_whitespace().next())
+        .unwrap_or_else(|| panic!("no thread {name} in the trace"));
+    let mut unfinished: Option<&str> = None;
+    let mut calls = Vec::new();
+    for line in trace.lines() {
+        let Some(call) = line.strip_prefix(thread).filter(|rest| rest.starts_with(' ')) else {
+            continue;
+        };
+        let call = call.trim_start();
+        if let Some(start) = call.strip_suffix(" <unfinished ...>") {
+            unfinished = Some(start);
+        } else if let Some((_, end)) = call.split_once(" resumed>") {
+            let start = unfinished.take().unwrap_or_default();
+            calls.push(without_descriptor(&format!("{start}{end}")));
+        } else {
+            calls.push(without_descriptor(call));
+        }
+    }
+    calls.retain(|call| !call.starts_with("prctl"));
+    calls
+}
+
+/// `sendto(27, ""..., 5, 0, NULL, 0) = 5` without the 27; likewise poll's `fd=27`.
+fn without_descriptor(call: &str) -> String {
+    let digits = |text: &str| text.trim_start_matches(|c: char| c.is_ascii_digit()).to_owned();
+    let mut call = call.split_whitespace().collect::<Vec<_>>().join(" ");
+    for mark in ["sendto(", "recvfrom(", "fd="] {
+        call = call
+            .split(mark)
+            .enumerate()
+            .map(
+                |(i, part)| {
+                    if i == 0 { part.to_owned() } else { format!("{mark}FD{}", digits(part)) }
+                },
+            )
+            .collect();
+    }
+    call
+}
+
+#[test]
+fn the_system_calls_are_those_of_the_jdk() {
+    rebind();
+    on_each(&jdk::with_socket_write0(), |jdk| {
+        let stock = system_calls(jdk, Streams::Stock);
+        let sends: Vec<&str> =
+            stock.iter().filter(|c| c.starts_with("sendto")).map(|c| c.as_str()).collect();
+        assert!(sends.len() >= 10, "{stock:#?}");
+        assert_eq!(system_calls(jdk, Streams::Rebound), stock, "JDK {} rebound", jdk.version);
+        assert_eq!(system_calls(jdk, Streams::Ours), stock, "JDK {} io.offheap", jdk.version);
+    });
+}
+
+#[test]
+fn failing_allocations_are_errors_and_leave_nothing_behind() {
+    let failing = native("failing_malloc", false);
+    on_each(jdk::all(), |jdk| {
+        let mut java = jdk.java();
+        java.env("LD_PRELOAD", &failing);
+        java.arg("-cp").arg(class_path(&[programs(), &java_library().jar])).arg("NoMemory");
+        let run = child::run(&mut java, LIMIT, "a JDK");
+        assert!(run.status.success(), "JDK {}: {java:?}\n{}", jdk.version, run.output);
+        assert!(run.output.ends_with("NoMemory: ok\n"), "{}", run.output);
+    });
+}
+
+#[test]
+fn a_trace_is_read_thread_by_thread() {
+    let trace = "7 prctl(PR_SET_NAME, \"calls\") = 0\n\
+                 8 sendto(3, \"\"..., 9, 0, NULL, 0) = 9\n\
+                 7 poll([{fd=27, events=POLLIN}], 1, 5 <unfinished ...>\n\
+                 8 sendto(3, \"\"..., 9, 0, NULL, 0) = 9\n\
+                 7 <... poll resumed>) = 0 (Timeout)\n\
+                 7 sendto(27, \"\"..., 5, 0, NULL, 0) = 5\n";
+    assert_eq!(
+        calls_of_thread(trace, "calls"),
+        [
+            "poll([{fd=FD, events=POLLIN}], 1, 5) = 0 (Timeout)",
+            "sendto(FD, \"\"..., 5, 0, NULL, 0) = 5"
+        ]
+    );
+}
