@@ -13,6 +13,7 @@ import java.util.List;
  */
 final class Internals {
 
+    /** May do anything, so it does not leave this class; handles on what was asked for do. */
     private final MethodHandles.Lookup lookup = SocketAccess.trustedLookup0();
     private final List<String> missing = new ArrayList<>();
     private final String name;

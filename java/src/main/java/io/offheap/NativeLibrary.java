@@ -2,12 +2,16 @@ package io.offheap;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
-import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Properties;
+import java.util.Set;
 
 /**
  * The one place that loads the native library. Initialising this class tries, once; the outcome is {@link #CAUSE}.
@@ -17,7 +21,9 @@ import java.util.Properties;
  */
 final class NativeLibrary {
 
-    /** Why the library is not there; null when it is. */
+    private static final Set<PosixFilePermission> OWNER_ONLY = PosixFilePermissions.fromString("rwx------");
+
+    /** Why the library is not there; null when it is. After the other constants, which it needs. */
     static final UnsatisfiedLinkError CAUSE = tryLoad();
 
     private NativeLibrary() {}
@@ -78,15 +84,35 @@ final class NativeLibrary {
                 throw new IOException("no " + resource);
             }
             String folder = System.getProperty("io.offheap.tmpdir", System.getProperty("java.io.tmpdir"));
-            Path file = Files.createTempFile(Paths.get(folder), "offheap-", ".so",
-                    PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+            Path file = createFile(Paths.get(folder));
             try {
-                Files.copy(library, file, StandardCopyOption.REPLACE_EXISTING);
-                Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwx------"));
+                copy(library, file);
                 loadExtracted(file);
             } finally {
                 // Loaded or not, nothing is left behind: the mapping outlives the name.
                 Files.deleteIfExists(file);
+            }
+        }
+    }
+
+    /** A new file that is the owner's alone. Files.createTempFile would wait for the system's entropy on Java 8. */
+    private static Path createFile(Path folder) throws IOException {
+        for (long name = System.nanoTime(); ; name++) {
+            try {
+                Path file = folder.resolve("offheap-" + Long.toHexString(name) + ".so");
+                Files.createFile(file, PosixFilePermissions.asFileAttribute(OWNER_ONLY));
+                return Files.setPosixFilePermissions(file, OWNER_ONLY); // whatever the umask took
+            } catch (FileAlreadyExistsException taken) {
+                // Another class loader or process was here in the same nanosecond.
+            }
+        }
+    }
+
+    private static void copy(InputStream library, Path file) throws IOException {
+        try (OutputStream out = Files.newOutputStream(file, StandardOpenOption.WRITE)) {
+            byte[] buffer = new byte[1 << 16];
+            for (int n; (n = library.read(buffer)) > 0; ) {
+                out.write(buffer, 0, n);
             }
         }
     }

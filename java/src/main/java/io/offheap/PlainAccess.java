@@ -12,6 +12,9 @@ import java.net.SocketImpl;
  *
  * <p>It counts the users of the descriptor. A close while there are some puts a marker in the descriptor's place, wakes
  * the JDK's own blocked calls (and ours, once its native is bound), and leaves the number to the last user to close.
+ *
+ * <p>Binding that native makes Java 17 print one line on the standard output stream, "Re-registering of platform native
+ * method"; {@code -Xlog:jni+resolve=off} ends it.
  */
 final class PlainAccess extends SocketAccess {
 
@@ -29,6 +32,9 @@ final class PlainAccess extends SocketAccess {
             TWO_STEPS ? INTERNALS.method("isConnectionResetPending", boolean.class) : null;
     private static final MethodHandle SET_PENDING =
             TWO_STEPS ? INTERNALS.method("setConnectionResetPending", void.class) : null;
+
+    /** What {@link #receive} answers when the peer has reset the connection. */
+    private static final int WAS_RESET = -1;
 
     PlainAccess(SocketImpl impl) throws SocketException {
         super(impl);
@@ -81,8 +87,6 @@ final class PlainAccess extends SocketAccess {
         }
         return 0;
     }
-
-    private static final int WAS_RESET = -1;
 
     private int receive(byte[] b, int off, int len, int timeout) throws IOException {
         FileDescriptor fd = acquire();

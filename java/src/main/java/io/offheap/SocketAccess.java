@@ -102,7 +102,7 @@ abstract class SocketAccess {
         throw (T) thrown;
     }
 
-    /** {@code MethodHandles.Lookup.IMPL_LOOKUP}. Not to be kept, and not to leave this package. */
+    /** {@code MethodHandles.Lookup.IMPL_LOOKUP}: whoever has it may do anything. Only {@link Internals} asks for it. */
     static native MethodHandles.Lookup trustedLookup0();
 
     /** Wakes our blocked calls, too, when {@code PlainSocketImpl.socketClose0} closes a descriptor. */

@@ -19,6 +19,8 @@ class OffHeapTest {
     /** Prints how each class answers, first and second time. */
     static final class Ask {
         public static void main(String[] args) {
+            // Not with -D: the JDK itself would not start.
+            System.setProperty("os.name", System.getProperty("test.os.name", "Linux"));
             System.out.println("available " + OffHeap.isAvailable());
             System.out.println("cause " + OffHeap.unavailabilityCause());
             for (int i = 0; i < 2; i++) {
@@ -96,7 +98,7 @@ class OffHeapTest {
         String[] path = {"-Djava.library.path=/nowhere", null};
         path[1] = "-Dos.arch=sparc";
         assertTrue(line(Jdk.run(Ask.class, path), "cause ").contains("processor sparc is not supported"));
-        path[1] = "-Dos.name=Plan9";
+        path[1] = "-Dtest.os.name=Plan9";
         assertTrue(line(Jdk.run(Ask.class, path), "cause ").contains("operating system Plan9 is not supported"));
     }
 
