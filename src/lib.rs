@@ -36,3 +36,4 @@ mod boundary;
 mod capi;
 mod jni;
 mod os;
+mod sync;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// From the ground up. A room may use itself and what lies in the layers below, not its neighbour.
 const LAYERS: [&[&str]; 6] = [
-    &["error", "boundary"],
+    &["error", "boundary", "sync"],
     &["os"],
     &["memory", "bits", "net", "nio"],
     &["direct", "ledger"],
@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 6] = [
 const AGENT_MAY_USE: &str = "crate::jni::natives";
 
 /// The files of the command: a crate of its own, which sees only what the library publishes.
-const COMMAND: [&str; 3] = ["main", "install", "demo"];
+const COMMAND: [&str; 4] = ["main", "install", "demo", "jdk"];
 
 fn layer(room: &str) -> Option<usize> {
     LAYERS.iter().position(|rooms| rooms.contains(&room))

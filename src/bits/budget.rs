@@ -22,8 +22,9 @@
 //! one that does not fit yet, as in the JDK, whose waiters have no order at all. A newcomer can't
 //! take room from a waiter that fits.
 
-use super::sync::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering};
 use crate::error::Errno;
+use crate::sync::{AtomicU64, Condvar, Mutex, MutexGuard};
+use core::sync::atomic::Ordering;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use std::{array, mem};

@@ -7,7 +7,6 @@
 mod budget;
 mod order;
 mod reclaim;
-mod sync;
 
 pub use budget::{Budget, Policy, Reclaimer, Snapshot};
 pub use order::{ByteOrder, get_u16, get_u32, get_u64, put_u16, put_u32, put_u64};

@@ -1,6 +1,6 @@
 //! The JNI face: what a JVM calls.
 //!
-//! Every native is a few lines: check, call the core, convert. [`table`] lists them all, [`env`]
+//! Every native is a few lines: check, call the core, convert. [`natives`] lists them all, [`env`]
 //! is the function table of the calling thread, [`exception`] the one place that throws, and
 //! [`runtime`] what is known of the JVM around us.
 //!
@@ -12,9 +12,9 @@ mod env;
 mod exception;
 mod library;
 mod memory;
+mod natives;
 mod runtime;
 mod socket;
-mod table;
 
 use crate::boundary;
 use env::RawEnv;
@@ -52,7 +52,7 @@ extern "system" fn JNI_OnLoad(vm: *mut jni::sys::JavaVM, _reserved: *mut c_void)
         // SAFETY: the JVM passes its own, and it lives as long as the process.
         let vm = unsafe { JavaVM::from_raw(vm) };
         let loaded = vm.attach_current_thread(|env| {
-            let loaded = runtime::start(env).and_then(|()| table::register(env));
+            let loaded = runtime::start(env).and_then(|()| natives::register(env));
             if let Err(error) = &loaded
                 && !env.exception_check()
             {

@@ -15,8 +15,8 @@
 //! shut-down socket in the number's place for those who come to their system call afterwards;
 //! that needs a descriptor, and does not help against a full queue.
 
-use super::sync::{AtomicBool, Condvar, Mutex, MutexGuard};
 use crate::error::Errno;
+use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard};
 use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::Ordering;

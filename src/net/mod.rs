@@ -24,7 +24,6 @@ mod counters;
 mod descriptor;
 mod entry;
 mod stream;
-mod sync;
 mod wakeup;
 
 #[cfg(test)]
