@@ -37,3 +37,8 @@ mod capi;
 mod jni;
 mod os;
 mod sync;
+
+/// The README's example, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -280,6 +280,26 @@ fn failing_allocations_are_errors_and_leave_nothing_behind() {
 }
 
 #[test]
+fn the_readmes_java_example_runs_on_every_jdk() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/java/SendFile.java");
+    let classes = library::folder().join("java-example");
+    let mut javac = Command::new(jdk::compiler().home.join("bin/javac"));
+    javac.args(["--release", "8", "-Xlint:-options", "-d"]).arg(&classes);
+    javac.arg("-cp").arg(&java_library().jar).arg(&source);
+    let compiled = child::run(&mut javac, LIMIT, "a JDK");
+    assert!(compiled.status.success(), "{javac:?}\n{}", compiled.output);
+    let length = std::fs::metadata(&source).expect("the example").len();
+    on_each(jdk::all(), |jdk| {
+        let mut java = jdk.java();
+        java.arg("-cp").arg(class_path(&[&classes, &java_library().jar]));
+        java.arg("SendFile").arg(&source);
+        let run = child::run(&mut java, LIMIT, "a JDK");
+        let expected = format!("1048576 bytes reserved in 1 buffer\n{length} bytes arrived\n");
+        assert_eq!(run.output, expected, "JDK {}: {java:?}", jdk.version);
+    });
+}
+
+#[test]
 fn a_trace_is_read_thread_by_thread() {
     let trace = "7 prctl(PR_SET_NAME, \"calls\") = 0\n\
                  8 sendto(3, \"\"..., 9, 0, NULL, 0) = 9\n\
