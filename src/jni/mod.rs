@@ -1,6 +1,6 @@
 //! The JNI face: what a JVM calls.
 //!
-//! Every native is a few lines: check, call the core, convert. [`natives`] lists them all, [`env`]
+//! Every native is a few lines: check, call the core, convert. [`natives`] lists them all, [`mod@env`]
 //! is the function table of the calling thread, [`exception`] the one place that throws, and
 //! [`runtime`] what is known of the JVM around us.
 //!

@@ -1,7 +1,7 @@
 //! The C library's heap: blocks are 16-aligned, and `realloc` and `free` of any of them is the C
 //! library's too.
 //!
-//! Tests make it fail on purpose, see [`failing`].
+//! Tests make it fail on purpose, see `failing`.
 
 use crate::error::Errno;
 use core::ffi::c_void;
