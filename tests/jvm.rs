@@ -75,10 +75,21 @@ fn junit_passes_compiled() {
     on_each(jdk::all(), |jdk| drop(junit(jdk, &flags)));
 }
 
+const SONAME: &str = concat!("liboffheap.so.", env!("CARGO_PKG_VERSION_MAJOR"));
+
+/// A folder for what these tests make.
+fn scratch() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("jvm");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        folder
+    })
+}
+
 /// A library of `tests/c`, compiled for a JVM to load.
 fn native(source: &str, includes: bool) -> PathBuf {
-    let folder = library::folder();
-    let target = folder.join(format!("lib{source}-jvm.so"));
+    let target = scratch().join(format!("lib{source}.so"));
     let mut gcc = Command::new("gcc");
     gcc.args([
         "-std=c11",
@@ -96,8 +107,7 @@ fn native(source: &str, includes: bool) -> PathBuf {
     if includes {
         let include = jdk::compiler().home.join("include");
         gcc.arg("-I").arg(&include).arg("-I").arg(include.join("linux"));
-        gcc.arg(folder.join("liboffheap.so"));
-        gcc.arg(format!("-Wl,-rpath,{}", folder.display()));
+        gcc.arg(scratch().join(SONAME)).arg(format!("-Wl,-rpath,{}", scratch().display()));
     }
     let compiled = child::run(&mut gcc, Duration::from_secs(60), "gcc (Debian: gcc)");
     assert!(compiled.status.success(), "{gcc:?}\n{}", compiled.output);
@@ -108,11 +118,11 @@ fn native(source: &str, includes: bool) -> PathBuf {
 fn rebind() -> &'static Path {
     static REBIND: OnceLock<PathBuf> = OnceLock::new();
     REBIND.get_or_init(|| {
-        // The soname's own file, for the dynamic linker.
-        let folder = library::folder();
-        let soname = folder.join(concat!("liboffheap.so.", env!("CARGO_PKG_VERSION_MAJOR")));
-        let _ = std::fs::remove_file(&soname);
-        std::os::unix::fs::symlink("liboffheap.so", &soname).expect("a link for the soname");
+        // The library under its soname, which is what the dynamic linker looks for.
+        let link = scratch().join(SONAME);
+        let _ = std::fs::remove_file(&link);
+        let library = library::folder().join("liboffheap.so");
+        std::os::unix::fs::symlink(library, link).expect("a link");
         native("rebind", true)
     })
 }
@@ -195,7 +205,7 @@ fn streams_do_what_the_jdks_do() {
 /// The system calls on sockets that the program's thread `calls` makes, without what differs from
 /// run to run: descriptor numbers, and what was moved.
 fn system_calls(jdk: &Jdk, streams: Streams) -> Vec<String> {
-    let trace = library::folder().join(format!("trace-{}-{streams:?}", jdk.version));
+    let trace = scratch().join(format!("trace-{}-{streams:?}", jdk.version));
     let mut strace = Command::new("strace");
     strace.args(["-f", "-qq", "-s", "16", "-e", "signal=none", "-o"]).arg(&trace);
     strace.args(["-e", "trace=sendto,recvfrom,poll,prctl"]);
@@ -282,7 +292,7 @@ fn failing_allocations_are_errors_and_leave_nothing_behind() {
 #[test]
 fn the_readmes_java_example_runs_on_every_jdk() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/java/SendFile.java");
-    let classes = library::folder().join("java-example");
+    let classes = scratch().join("java-example");
     let mut javac = Command::new(jdk::compiler().home.join("bin/javac"));
     javac.args(["--release", "8", "-Xlint:-options", "-d"]).arg(&classes);
     javac.arg("-cp").arg(&java_library().jar).arg(&source);

@@ -127,7 +127,7 @@ pub(crate) fn java_library() -> &'static JavaLibrary {
 pub(crate) fn programs() -> &'static Path {
     static CLASSES: OnceLock<PathBuf> = OnceLock::new();
     CLASSES.get_or_init(|| {
-        let classes = super::library::folder().join("java-programs");
+        let classes = Path::new(env!("CARGO_TARGET_TMPDIR")).join("jvm/programs");
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/java");
         let mut javac = Command::new(compiler().home.join("bin/javac"));
         javac.args(["--release", "8", "-Xlint:all,-options", "-Werror", "-d"]).arg(&classes);
