@@ -178,17 +178,19 @@ impl Streams {
 }
 
 /// Adds a program of `tests/java` and its arguments to a `java` command.
-fn program(java: &mut Command, class: &str, streams: Streams) {
+fn program(java: &mut Command, jdk: &Jdk, class: &str, streams: Streams) {
     let library = library::folder().join("liboffheap.so");
     java.arg(format!("-Dio.offheap.library={}", library.display()));
-    java.arg("-cp").arg(class_path(&[programs(), &java_library().jar]));
+    java.args(jdk.socket_write0_flags())
+        .arg("-cp")
+        .arg(class_path(&[programs(), &java_library().jar]));
     java.arg(class).args(streams.arguments());
 }
 
 fn cases(jdk: &Jdk, streams: Streams, flags: &[&str]) -> String {
     let mut java = jdk.java();
     java.args(flags);
-    program(&mut java, "StreamCases", streams);
+    program(&mut java, jdk, "StreamCases", streams);
     let run = child::run(&mut java, LIMIT, "a JDK");
     assert!(run.status.success(), "JDK {}: {java:?}\n{}", jdk.version, run.output);
     // Proof that the natives were ours.
@@ -240,7 +242,7 @@ fn system_calls(jdk: &Jdk, streams: Streams) -> Vec<String> {
     strace.args(["-e", "trace=sendto,recvfrom,poll,prctl"]);
     let java = jdk.java();
     strace.arg(java.get_program()).args(java.get_args());
-    program(&mut strace, "StreamCalls", streams);
+    program(&mut strace, jdk, "StreamCalls", streams);
     let run = child::run(&mut strace, LIMIT, "strace (Debian: strace)");
     assert!(run.status.success(), "{strace:?}\n{}", run.output);
     let trace = std::fs::read_to_string(&trace).expect("the trace");
