@@ -233,8 +233,7 @@ impl Reclaimer for Callback {
     fn collect(&self, shortfall: i64) {
         {
             let mut calls = lock(&self.calls);
-            // A callback that reserves is not called again by its own reservation.
-            if calls.retired || INSIDE_CALLBACK.get() {
+            if calls.retired {
                 return;
             }
             calls.running += 1;
