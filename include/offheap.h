@@ -30,6 +30,7 @@
  *
  * THREADS
  *   Every function may be called from any thread at any time. None is async-signal-safe.
+ *   A pthread_cancel of a thread inside NET_* or a reclaimer takes effect after that has returned.
  *
  * SIGNALS
  *   NET_SocketClose and NET_Dup2 wake other threads by signal SIGRTMAX - 2, as the JDK does. A
