@@ -363,7 +363,8 @@ void *offheap_direct_allocate(size_t capacity, bool page_aligned);
 /**
  * Frees the memory of a direct buffer and gives its share of the budget back.
  *
- * `address` is what offheap_direct_allocate returned. Returns 0, or, nothing being done:
+ * `address` is what offheap_direct_allocate returned; no thread may use the block any more.
+ * Returns 0, or, nothing being done:
  * - EINVAL: not the address of a direct buffer of this library, or freed already, or NULL.
  *
  * Any thread; of several threads that free one buffer, one succeeds. JDK: DirectByteBuffer's
