@@ -421,7 +421,6 @@ int NET_Timeout(int s, long timeout_ms);
  *
  * Returns 0; else -1 with errno:
  * - EBADF: `fd` is no open descriptor, or another thread is closing it;
- * - ENOMEM: nothing was closed;
  * - or close()'s own, the number being free all the same.
  *
  * Any thread. JDK 8: libnet's NET_SocketClose.

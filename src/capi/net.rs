@@ -69,7 +69,6 @@ extern "C" fn NET_Timeout(s: c_int, timeout_ms: c_long) -> c_int {
 ///
 /// Returns 0; else -1 with errno:
 /// - EBADF: `fd` is no open descriptor, or another thread is closing it;
-/// - ENOMEM: nothing was closed;
 /// - or close()'s own, the number being free all the same.
 ///
 /// Any thread. JDK 8: libnet's NET_SocketClose.
