@@ -30,6 +30,7 @@
  *
  * THREADS
  *   Every function may be called from any thread at any time. None is async-signal-safe.
+ *   A pthread_cancel of a thread inside NET_* or a reclaimer takes effect after that has returned.
  *
  * SIGNALS
  *   NET_SocketClose and NET_Dup2 wake other threads by signal SIGRTMAX - 2, as the JDK does. A
@@ -362,7 +363,8 @@ void *offheap_direct_allocate(size_t capacity, bool page_aligned);
 /**
  * Frees the memory of a direct buffer and gives its share of the budget back.
  *
- * `address` is what offheap_direct_allocate returned. Returns 0, or, nothing being done:
+ * `address` is what offheap_direct_allocate returned; no thread may use the block any more.
+ * Returns 0, or, nothing being done:
  * - EINVAL: not the address of a direct buffer of this library, or freed already, or NULL.
  *
  * Any thread; of several threads that free one buffer, one succeeds. JDK: DirectByteBuffer's
@@ -419,7 +421,6 @@ int NET_Timeout(int s, long timeout_ms);
  *
  * Returns 0; else -1 with errno:
  * - EBADF: `fd` is no open descriptor, or another thread is closing it;
- * - ENOMEM: nothing was closed;
  * - or close()'s own, the number being free all the same.
  *
  * Any thread. JDK 8: libnet's NET_SocketClose.

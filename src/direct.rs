@@ -29,12 +29,16 @@ pub fn allocate(capacity: usize, page_aligned: bool) -> Result<*mut u8, Allocate
 }
 
 /// The deallocator: frees a block of [`allocate`] and gives back its reservation. Any thread may,
-/// but only once, and when no one uses the block any more.
+/// but only once.
 ///
 /// # Errors
 /// `EINVAL` if `address` is not that of a live block of [`allocate`]: nothing happens then.
-pub fn free(address: *mut u8) -> Result<(), Errno> {
-    BLOCKS.free(address)
+///
+/// # Safety
+/// If a live block starts at `address`, no one uses it from here on.
+pub unsafe fn free(address: *mut u8) -> Result<(), Errno> {
+    // SAFETY: the caller guarantees that no one uses the block.
+    unsafe { BLOCKS.free(address) }
 }
 
 /// The step at which [`allocate`] failed. `size` is the bytes of the block: the capacity, and a page
@@ -86,8 +90,11 @@ struct Deallocator {
 unsafe impl Send for Deallocator {}
 
 impl Deallocator {
-    fn run(self, budget: &Budget) {
-        // SAFETY: `base` came from the heap and this deallocator, its only owner, ends here.
+    /// # Safety
+    /// No one uses the block from here on.
+    unsafe fn run(self, budget: &Budget) {
+        // SAFETY: `base` came from the heap and this deallocator, its only owner, ends here; that
+        // no one uses the block is the caller's guarantee.
         unsafe { memory::free_memory(self.base) };
         // Refused only if somebody unreserved what was not his. The block is gone all the same.
         let _ = budget.unreserve_memory(self.size, self.capacity);
@@ -127,16 +134,21 @@ impl<'b> Blocks<'b> {
         let mut shard = self.shard(address.addr());
         if grow(&mut shard).is_err() {
             drop(shard);
-            deallocator.run(self.budget);
+            // SAFETY: no one but us has seen the block.
+            unsafe { deallocator.run(self.budget) };
             return Err(Errno::ENOMEM);
         }
         shard.insert(address.addr(), deallocator);
         Ok(())
     }
 
-    fn free(&self, address: *mut u8) -> Result<(), Errno> {
-        let deallocator = self.shard(address.addr()).remove(&address.addr());
-        deallocator.ok_or(Errno::EINVAL)?.run(self.budget);
+    /// # Safety
+    /// If a live block starts at `address`, no one uses it from here on.
+    unsafe fn free(&self, address: *mut u8) -> Result<(), Errno> {
+        let deallocator =
+            self.shard(address.addr()).remove(&address.addr()).ok_or(Errno::EINVAL)?;
+        // SAFETY: the caller guarantees that no one uses the block.
+        unsafe { deallocator.run(self.budget) };
         Ok(())
     }
 
@@ -162,6 +174,13 @@ mod tests {
     use crate::os::heap::failing;
     use std::thread;
 
+    impl Blocks<'_> {
+        fn free_unused(&self, address: *mut u8) -> Result<(), Errno> {
+            // SAFETY: the tests use no block that they have freed.
+            unsafe { self.free(address) }
+        }
+    }
+
     fn figures(budget: &Budget) -> (i64, i64, i64) {
         let snapshot = budget.snapshot();
         (snapshot.reserved_memory, snapshot.total_capacity, snapshot.count)
@@ -185,7 +204,7 @@ mod tests {
             }
         }
         let block = failing::after(2, || blocks.allocate(1000, true)).unwrap();
-        blocks.free(block).unwrap();
+        blocks.free_unused(block).unwrap();
     }
 
     #[test]
@@ -232,11 +251,11 @@ mod tests {
             block.wrapping_sub(16),
             std::ptr::without_provenance_mut(usize::MAX),
         ] {
-            assert_eq!(blocks.free(address), Err(Errno::EINVAL), "{address:p}");
+            assert_eq!(blocks.free_unused(address), Err(Errno::EINVAL), "{address:p}");
             assert_eq!(figures(&budget), before, "{address:p}");
         }
-        blocks.free(block).unwrap();
-        assert_eq!(blocks.free(block), Err(Errno::EINVAL), "a second time");
+        blocks.free_unused(block).unwrap();
+        assert_eq!(blocks.free_unused(block), Err(Errno::EINVAL), "a second time");
         assert_eq!(figures(&budget), (0, 0, 0));
     }
 
@@ -250,7 +269,7 @@ mod tests {
             let block = blocks.allocate(capacity, page_aligned).unwrap();
             assert!(!block.is_null());
             assert_eq!(figures(&budget), (size, i64::try_from(capacity).unwrap(), 1));
-            blocks.free(block).unwrap();
+            blocks.free_unused(block).unwrap();
             assert_eq!(figures(&budget), (0, 0, 0));
         }
     }
@@ -267,7 +286,7 @@ mod tests {
                 let content = unsafe { std::slice::from_raw_parts_mut(block, capacity) };
                 assert!(content.iter().all(|byte| *byte == 0), "{capacity}");
                 content.fill(0xFF);
-                blocks.free(block).unwrap();
+                blocks.free_unused(block).unwrap();
             }
         }
         assert_eq!(figures(&budget), (0, 0, 0));
@@ -279,11 +298,13 @@ mod tests {
         let blocks = Blocks::new(&budget);
         let first = blocks.allocate(100, false).unwrap().expose_provenance();
         thread::scope(|scope| {
-            scope.spawn(|| blocks.free(std::ptr::with_exposed_provenance_mut(first)).unwrap());
+            scope.spawn(|| {
+                blocks.free_unused(std::ptr::with_exposed_provenance_mut(first)).unwrap()
+            });
             // Without the release this is ENOMEM.
             let second = blocks.allocate(60, false).unwrap();
             assert_eq!(figures(&budget), (60, 60, 1));
-            blocks.free(second).unwrap();
+            blocks.free_unused(second).unwrap();
         });
         assert_eq!(figures(&budget), (0, 0, 0));
     }
@@ -295,7 +316,8 @@ mod tests {
         for _ in 0..100 {
             let block = blocks.allocate(10, false).unwrap().expose_provenance();
             let freed = thread::scope(|scope| {
-                let free = || blocks.free(std::ptr::with_exposed_provenance_mut(block)).is_ok();
+                let free =
+                    || blocks.free_unused(std::ptr::with_exposed_provenance_mut(block)).is_ok();
                 let threads = [(); 4].map(|()| scope.spawn(free));
                 threads.map(|thread| thread.join().unwrap())
             });
@@ -316,7 +338,7 @@ mod tests {
                         let live: Vec<_> = (0..10)
                             .map(|i| blocks.allocate(i * 31 + round + thread, i % 3 == 0).unwrap())
                             .collect();
-                        live.into_iter().for_each(|block| blocks.free(block).unwrap());
+                        live.into_iter().for_each(|block| blocks.free_unused(block).unwrap());
                     }
                 });
             }
@@ -331,6 +353,7 @@ mod tests {
         let block = allocate(10, true).unwrap();
         assert!(bits::budget().snapshot().count >= 1);
         // A second free is not tried: another test may have been given the address.
-        free(block).unwrap();
+        // SAFETY: ours, and not used again.
+        unsafe { free(block) }.unwrap();
     }
 }

@@ -148,6 +148,35 @@ fn a_reclaimer_may_change_the_settings_and_reserve() {
 }
 
 #[test]
+fn a_reclaimer_is_not_called_for_what_it_reserves_itself() {
+    #[derive(Default)]
+    struct Spender(AtomicUsize);
+    impl Spender {
+        fn spend(&self) {
+            assert_eq!(self.0.fetch_add(1, SeqCst), 0, "called inside itself");
+            assert_eq!(bits::reserve_memory(1, 1), Err(Errno::ENOMEM));
+            self.0.fetch_sub(1, SeqCst);
+        }
+    }
+    impl Reclaimer for Spender {
+        fn collect(&self, _: i64) {
+            self.spend();
+        }
+
+        fn help(&self) -> bool {
+            self.spend();
+            false
+        }
+    }
+    let _alone = alone(Policy::Backoff);
+    for slot in [Slot::Callback, Slot::Runtime] {
+        bits::set_reclaimer(slot, Some(Arc::new(Spender::default())));
+        assert_eq!(bits::reserve_memory(100, 100), Err(Errno::ENOMEM));
+        bits::set_reclaimer(slot, None);
+    }
+}
+
+#[test]
 fn a_reclaimer_that_panics_does_no_lasting_harm() {
     struct Bomb;
     impl Reclaimer for Bomb {

@@ -2,6 +2,7 @@
 
 use super::{Budget, Policy, Reclaimer};
 use crate::error::Errno;
+use core::cell::Cell;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The two that may reclaim for one process: both are asked.
@@ -30,7 +31,8 @@ pub fn budget() -> &'static Budget {
     &BUDGET
 }
 
-/// [`Budget::reserve_memory`] on the process' budget, with its policy and all its reclaimers.
+/// [`Budget::reserve_memory`] on the process' budget, with its policy and all its reclaimers. Called
+/// by a reclaimer it asks none of them, and only waits.
 ///
 /// # Errors
 /// As [`Budget::reserve_memory`].
@@ -79,8 +81,13 @@ fn settings_mut() -> RwLockWriteGuard<'static, Settings> {
     SETTINGS.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whoever is registered at the time of the call.
+/// Whoever is registered at the time of the call. Nobody, on a thread on which one of them runs: what
+/// a reclaimer reserves would call it again, inside itself, for as long as the stack lasts.
 struct Registered;
+
+thread_local! {
+    static RECLAIMING: Cell<bool> = const { Cell::new(false) };
+}
 
 impl Registered {
     /// Copied out, so that no lock is held while a reclaimer runs.
@@ -91,14 +98,31 @@ impl Registered {
         };
         callback.into_iter().chain(runtime)
     }
+
+    fn unless_reclaiming<R: Default>(reclaim: impl FnOnce() -> R) -> R {
+        /// Also when a reclaimer panics.
+        struct Ended;
+        impl Drop for Ended {
+            fn drop(&mut self) {
+                RECLAIMING.set(false);
+            }
+        }
+        if RECLAIMING.replace(true) {
+            return R::default();
+        }
+        let _ended = Ended;
+        reclaim()
+    }
 }
 
 impl Reclaimer for Registered {
     fn collect(&self, shortfall: i64) {
-        Self::all().for_each(|reclaimer| reclaimer.collect(shortfall));
+        Self::unless_reclaiming(|| {
+            Self::all().for_each(|reclaimer| reclaimer.collect(shortfall));
+        });
     }
 
     fn help(&self) -> bool {
-        Self::all().any(|reclaimer| reclaimer.help())
+        Self::unless_reclaiming(|| Self::all().any(|reclaimer| reclaimer.help()))
     }
 }

@@ -1,6 +1,6 @@
 //! `Bits` for C: page size, the budget and its reclaimer, byte order.
 
-use super::{run, status, value};
+use super::{run, status, uncancelled, value};
 use crate::bits::{self, ByteOrder, Policy, Reclaimer, Slot};
 use crate::error::Errno;
 use core::cell::Cell;
@@ -233,8 +233,7 @@ impl Reclaimer for Callback {
     fn collect(&self, shortfall: i64) {
         {
             let mut calls = lock(&self.calls);
-            // A callback that reserves is not called again by its own reservation.
-            if calls.retired || INSIDE_CALLBACK.get() {
+            if calls.retired {
                 return;
             }
             calls.running += 1;
@@ -242,7 +241,7 @@ impl Reclaimer for Callback {
         INSIDE_CALLBACK.set(true);
         // SAFETY: not retired, so the C caller's guarantee for function and context holds; a
         // C++ exception can't pass an extern "C" function, it ends the process.
-        unsafe { (self.function)(self.context, shortfall) };
+        uncancelled(|| unsafe { (self.function)(self.context, shortfall) });
         INSIDE_CALLBACK.set(false);
         lock(&self.calls).running -= 1;
         self.ended.notify_all();

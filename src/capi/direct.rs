@@ -22,12 +22,14 @@ extern "C" fn offheap_direct_allocate(capacity: usize, page_aligned: bool) -> *m
 
 /// Frees the memory of a direct buffer and gives its share of the budget back.
 ///
-/// `address` is what offheap_direct_allocate returned. Returns 0, or, nothing being done:
+/// `address` is what offheap_direct_allocate returned; no thread may use the block any more.
+/// Returns 0, or, nothing being done:
 /// - EINVAL: not the address of a direct buffer of this library, or freed already, or NULL.
 ///
 /// Any thread; of several threads that free one buffer, one succeeds. JDK: DirectByteBuffer's
 /// Deallocator.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn offheap_direct_free(address: *mut c_void) -> c_int {
-    status(|| direct::free(address.cast()))
+    // SAFETY: the C caller guarantees that no one uses the block any more.
+    status(|| unsafe { direct::free(address.cast()) })
 }

@@ -12,6 +12,7 @@ mod net;
 
 use crate::boundary::guard;
 use crate::error::Errno;
+use crate::os::signal;
 use core::ffi::c_int;
 use core::ptr;
 
@@ -36,6 +37,16 @@ fn value<T>(work: impl FnOnce() -> Result<T, Errno>, failed: T) -> T {
 /// The guard of this face: a panic is `ENOTRECOVERABLE`.
 fn run<T>(work: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
     guard(work, |_| Err(Errno::ENOTRECOVERABLE))
+}
+
+/// Puts a pthread_cancel of the calling thread off until `work`, which must not panic, has ended.
+/// The cancellation would unwind the stack from a system call, or a callback; Rust's frames don't
+/// let it pass, and the process would end.
+fn uncancelled<R>(work: impl FnOnce() -> R) -> R {
+    let before = signal::set_cancel_state(signal::CANCEL_DISABLE);
+    let result = work();
+    signal::set_cancel_state(before);
+    result
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! libnet for C, as in JDK 8: socket calls that a close from another thread ends.
 
-use super::value;
+use super::{uncancelled, value};
 use crate::error::Errno;
 use crate::net;
 use core::ffi::{c_int, c_long, c_uint, c_void};
@@ -61,7 +61,7 @@ unsafe extern "C" fn NET_Read(s: c_int, buf: *mut c_void, len: usize) -> c_int {
 /// Any thread. JDK 8: libnet's NET_Timeout.
 #[unsafe(no_mangle)]
 extern "C" fn NET_Timeout(s: c_int, timeout_ms: c_long) -> c_int {
-    value(|| net::net_timeout(s, timeout_ms).map(c_int::from), -1)
+    answer(|| net::net_timeout(s, timeout_ms).map(c_int::from))
 }
 
 /// Closes the descriptor `fd`. Every other thread inside a NET_ function on it returns, with -1 and
@@ -69,13 +69,12 @@ extern "C" fn NET_Timeout(s: c_int, timeout_ms: c_long) -> c_int {
 ///
 /// Returns 0; else -1 with errno:
 /// - EBADF: `fd` is no open descriptor, or another thread is closing it;
-/// - ENOMEM: nothing was closed;
 /// - or close()'s own, the number being free all the same.
 ///
 /// Any thread. JDK 8: libnet's NET_SocketClose.
 #[unsafe(no_mangle)]
 extern "C" fn NET_SocketClose(fd: c_int) -> c_int {
-    value(|| net::net_socket_close(fd).map(|()| 0), -1)
+    answer(|| net::net_socket_close(fd).map(|()| 0))
 }
 
 /// Makes `newfd` another number of the file `oldfd`, as dup2() does; what `newfd` was is closed as
@@ -90,7 +89,7 @@ extern "C" fn NET_SocketClose(fd: c_int) -> c_int {
 /// Any thread. JDK 8: libnet's NET_Dup2.
 #[unsafe(no_mangle)]
 extern "C" fn NET_Dup2(oldfd: c_int, newfd: c_int) -> c_int {
-    value(|| net::net_dup2(oldfd, newfd), -1)
+    answer(|| net::net_dup2(oldfd, newfd))
 }
 
 /// The largest count an `int` holds, as a size.
@@ -98,8 +97,12 @@ const MOST: usize = c_int::MAX.cast_unsigned() as usize;
 
 /// The count of bytes, or -1 and `errno`.
 fn transferred(work: impl FnOnce() -> Result<usize, Errno>) -> c_int {
-    let count = || c_int::try_from(work()?).map_err(|_| Errno::ENOTRECOVERABLE);
-    value(count, -1)
+    answer(|| c_int::try_from(work()?).map_err(|_| Errno::ENOTRECOVERABLE))
+}
+
+/// The result, or -1 and `errno`. Nearly all system calls of sockets are points of cancellation.
+fn answer(work: impl FnOnce() -> Result<c_int, Errno>) -> c_int {
+    uncancelled(|| value(work, -1))
 }
 
 /// What the kernel says of a NULL buffer, said before the core takes it for a range.

@@ -60,5 +60,8 @@ pub(super) extern "system" fn free<'local>(
     _class: JClass<'local>,
     start: jlong,
 ) -> jboolean {
-    native(env, |_| Ok(direct::free(pointer(start)).is_ok()))
+    native(env, |_| {
+        // SAFETY: that no one uses the buffer any more is the Java caller's promise.
+        Ok(unsafe { direct::free(pointer(start)) }.is_ok())
+    })
 }

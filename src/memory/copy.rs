@@ -35,7 +35,8 @@ impl TryFrom<usize> for ElementSize {
 /// `EINVAL` if `bytes` is not 0 and the range starts at NULL or wraps around the address space.
 ///
 /// # Safety
-/// The range is writable; other threads read it, if at all, by atomic loads of at most that width.
+/// The range is writable; other threads read it, if at all, by atomic loads of that width, and not at
+/// all if that is 1: those stores are plain ones.
 pub unsafe fn set_memory(address: *mut u8, bytes: usize, value: u8) -> Result<(), Errno> {
     check_range(address, bytes)?;
     match Width::of(address.addr() | bytes) {
@@ -60,8 +61,9 @@ pub unsafe fn set_memory(address: *mut u8, bytes: usize, value: u8) -> Result<()
 /// `EINVAL` if `bytes` is not 0 and a range starts at NULL or wraps around the address space.
 ///
 /// # Safety
-/// The source is readable, the destination writable; other threads use them, if at all, by atomic
-/// accesses of at most that width.
+/// The source is readable, the destination writable; other threads write the former and use the
+/// latter, if at all, by atomic accesses of that width, and not at all if that is 1: those loads and
+/// stores are plain ones.
 pub unsafe fn copy_memory(
     source: *const u8,
     destination: *mut u8,

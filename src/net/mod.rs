@@ -16,8 +16,8 @@
 //! the first blocked thread is to be woken, unless there is one. Where the signal does not help (a
 //! thread has blocked it again, the user's queue of signals is full), a close shuts the socket
 //! down after a tenth of a second, which other processes that share it will notice. After `fork`,
-//! in the child, descriptors on which another thread of the parent was blocked can't be closed
-//! through here.
+//! the child of a process with several threads may call nothing here before `exec`: the operations
+//! that it inherits lie on the stacks of threads it does not have.
 
 mod buffer;
 mod counters;

@@ -44,6 +44,23 @@ pub(crate) fn unblock(signal: c_int) -> Result<(), Errno> {
     }
 }
 
+unsafe extern "C" {
+    /// The libc crate does not have it for Linux.
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+}
+
+/// `PTHREAD_CANCEL_DISABLE` of Linux' C libraries.
+pub(crate) const CANCEL_DISABLE: c_int = 1;
+
+/// `pthread_setcancelstate` of the calling thread; the state before.
+pub(crate) fn set_cancel_state(state: c_int) -> c_int {
+    let mut before = 0;
+    // SAFETY: the out-parameter is writable; a state that does not exist is answered with EINVAL,
+    // and 0, which is PTHREAD_CANCEL_ENABLE, stays in it.
+    unsafe { pthread_setcancelstate(state, &raw mut before) };
+    before
+}
+
 /// `sigaction`, asking only.
 pub(crate) fn action(signal: c_int) -> Result<libc::sigaction, Errno> {
     let mut action = MaybeUninit::<libc::sigaction>::uninit();

@@ -145,6 +145,7 @@ static void give_back(void *context, int64_t shortfall) {
     struct hoard *hoard = (struct hoard *)context;
     hoard->calls++;
     hoard->shortfall = shortfall;
+    CHECK(ENOMEM, reserveMemory(INT64_MAX, INT64_MAX));
     CHECK(EDEADLK, offheap_set_reclaimer(NULL, NULL));
     CHECK(0, unreserveMemory(hoard->kept, hoard->kept));
     hoard->kept = 0;

@@ -222,6 +222,38 @@ static void signals_do_not_end_a_call(void) {
     CHECK(0, NET_SocketClose(pair[1]));
 }
 
+struct cancelled {
+    int fd;
+    int read;
+};
+
+static void *cancelled_inside(void *argument) {
+    struct cancelled *cancelled = (struct cancelled *)argument;
+    char byte;
+    cancelled->read = NET_Read(cancelled->fd, &byte, 1);
+    pthread_testcancel();
+    return NULL;
+}
+
+static void a_cancelled_thread_ends_after_its_call(void) {
+    struct cancelled cancelled = {-1, -2};
+    int pair[2];
+    pthread_t thread;
+    void *result = NULL;
+    CHECK(0, socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+    cancelled.fd = pair[0];
+    CHECK(0, pthread_create(&thread, NULL, cancelled_inside, &cancelled));
+    sleep_ms(50);
+    CHECK(0, pthread_cancel(thread));
+    sleep_ms(50);
+    CHECK(1, NET_Send(pair[1], "x", 1, 0));
+    CHECK(0, pthread_join(thread, &result));
+    CHECK(1, result == PTHREAD_CANCELED);
+    CHECK(1, cancelled.read);
+    CHECK(0, NET_SocketClose(pair[0]));
+    CHECK(0, NET_SocketClose(pair[1]));
+}
+
 int main(void) {
     bytes_go_from_end_to_end();
     bad_arguments_are_refused();
@@ -233,5 +265,6 @@ int main(void) {
     a_close_wakes_every_blocked_thread();
     dup2_wakes_and_gives_the_number_a_new_file();
     signals_do_not_end_a_call();
+    a_cancelled_thread_ends_after_its_call();
     return report();
 }
