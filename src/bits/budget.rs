@@ -174,24 +174,30 @@ impl Budget {
         self.record(size, capacity)
     }
 
-    /// `Bits.unreserveMemory`: gives a reservation back, and its room to the waiters it fits.
+    /// `Bits.unreserveMemory`: gives a reservation back, and its room to the waiters it fits. In the
+    /// JDK's order, count, size, capacity: who finds the room finds the other figures without it.
     ///
     /// # Errors
-    /// `EINVAL`, and nothing changes, if either figure is negative or more than is reserved. A call
-    /// that is refused never makes another fail. Of calls that match no reservation, made at the
-    /// same moment, more may pass than should; no figure falls below 0.
+    /// `EINVAL`, and nothing changes, if either figure is negative or more than is reserved. Of calls
+    /// that match no reservation, made at the same moment, more may pass, or one that is right may
+    /// be refused; no figure falls below 0.
     pub fn unreserve_memory(&self, size: i64, capacity: i64) -> Result<(), Errno> {
         let (size, capacity) = (figure(size)?, figure(capacity)?);
+        let now = self.snapshot();
         // A call that matches a reservation passes: what it reserved is still counted.
-        if self.count.load(Ordering::Relaxed) == 0 || self.reserved.load(Ordering::Relaxed) < size {
+        if now.count == 0
+            || now.reserved_memory.cast_unsigned() < size
+            || now.total_capacity.cast_unsigned() < capacity
+        {
             return Err(Errno::EINVAL);
         }
-        self.release(capacity)?;
-        // Saturating: two calls that match nothing may both have passed the check above. To count
-        // first and take back on failure would let them fail a third call that is right.
-        subtract(&self.reserved, size);
+        // Saturating: two calls that match nothing may both have passed the check above.
         subtract(&self.count, 1);
-        Ok(())
+        subtract(&self.reserved, size);
+        self.release(capacity).inspect_err(|_| {
+            self.count.fetch_add(1, Ordering::Relaxed);
+            self.reserved.fetch_add(size, Ordering::Relaxed);
+        })
     }
 
     /// Sets the limit, in bytes of total capacity. A higher one lets waiters in. A lower one takes
