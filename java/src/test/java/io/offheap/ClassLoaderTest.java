@@ -76,4 +76,12 @@ class ClassLoaderTest {
             assertEquals("java.net.SocketException: Socket closed", reader.await());
         }
     }
+
+    @Test
+    void an_interrupted_thread_can_load_it() throws Exception {
+        Thread.currentThread().interrupt();
+        Throwable cause = new Another(null).cause();
+        assertTrue(Thread.interrupted());
+        assertEquals(null, cause);
+    }
 }
