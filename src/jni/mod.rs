@@ -21,6 +21,7 @@ use env::RawEnv;
 use exception::Exception;
 use jni::strings::JNIString;
 use jni::sys::{JNI_ERR, JNI_VERSION_1_8, jint};
+use jni::vm::{AttachConfig, AttachmentExceptionPolicy};
 use jni::{EnvUnowned, JavaVM, jni_str};
 use std::ffi::c_void;
 
@@ -40,6 +41,17 @@ fn native<'local, R: Default>(
     })
 }
 
+/// What [`JNI_OnLoad`] may need at a time; it is no limit.
+const LOCAL_REFERENCES: usize = 16;
+
+/// The crate's own text has the stack trace in it.
+fn in_a_line(error: &jni::errors::Error) -> String {
+    match error {
+        jni::errors::Error::CaughtJavaException { name, msg, .. } => format!("{name}: {msg}"),
+        error => error.to_string(),
+    }
+}
+
 /// Called by `System.load` and `System.loadLibrary`: learns what it needs of the JVM, gives the
 /// budget the JVM's limit, and registers the natives of the Java library. All of it or nothing:
 /// what fails is the cause of the `UnsatisfiedLinkError` that the caller gets.
@@ -51,12 +63,14 @@ extern "system" fn JNI_OnLoad(vm: *mut jni::sys::JavaVM, _reserved: *mut c_void)
         }
         // SAFETY: the JVM passes its own, and it lives as long as the process.
         let vm = unsafe { JavaVM::from_raw(vm) };
-        let loaded = vm.attach_current_thread(|env| {
+        // The thread is attached, and what is thrown here must stay pending.
+        let config = || AttachConfig::new().exceptions_policy(AttachmentExceptionPolicy::Ignore);
+        let loaded = vm.attach_current_thread_with_config(config, Some(LOCAL_REFERENCES), |env| {
+            // What was thrown says more than the error that says that something was.
             let loaded = runtime::start(env).and_then(|()| table::register(env));
-            if let Err(error) = &loaded
-                && !env.exception_check()
-            {
-                let cause = JNIString::from(format!("offheap: {error}"));
+            let loaded = env.exception_catch().and(loaded);
+            if let Err(error) = &loaded {
+                let cause = JNIString::from(format!("offheap: {}", in_a_line(error)));
                 // Its Err is that the exception is pending, as it now is.
                 let _ = env.throw_new(jni_str!("java/lang/UnsatisfiedLinkError"), cause);
             }

@@ -84,4 +84,10 @@ class ClassLoaderTest {
         assertTrue(Thread.interrupted());
         assertEquals(null, cause);
     }
+
+    @Test
+    void what_the_native_library_misses_is_in_the_message() throws Exception {
+        String message = new Another("io.offheap.SocketAccess").cause().getMessage();
+        assertTrue(message.contains("from the jar") && message.contains("io.offheap.SocketAccess"), message);
+    }
 }
