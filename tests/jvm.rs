@@ -280,6 +280,31 @@ fn failing_allocations_are_errors_and_leave_nothing_behind() {
 }
 
 #[test]
+fn a_jni_library_that_is_linked_to_ours_needs_no_java_library_and_disturbs_none() {
+    rebind(); // makes the link for the soname
+    let dependent = native("dependent", true);
+    // Another copy than the one out of the jar.
+    let copy = library::folder().join("liboffheap.so");
+    let with_java = class_path(&[programs(), &java_library().jar]);
+    let runs = [
+        ("alone", &dependent, programs().into()),
+        ("before", &dependent, with_java.clone()),
+        ("after", &copy, with_java),
+    ];
+    on_each(jdk::all(), |jdk| {
+        for (order, library, class_path) in &runs {
+            let mut java = jdk.java();
+            java.env_remove("LD_LIBRARY_PATH"); // Cargo's, where Java would find the library
+            java.args(["-Xcheck:jni", "-XX:MaxDirectMemorySize=8m", "-cp"]).arg(class_path);
+            java.arg("Dependent").arg(library).arg(order);
+            let run = child::run(&mut java, LIMIT, "a JDK");
+            assert!(run.status.success(), "JDK {}: {java:?}\n{}", jdk.version, run.output);
+            assert!(run.output.ends_with("Dependent: ok\n"), "{java:?}\n{}", run.output);
+        }
+    });
+}
+
+#[test]
 fn a_trace_is_read_thread_by_thread() {
     let trace = "7 prctl(PR_SET_NAME, \"calls\") = 0\n\
                  8 sendto(3, \"\"..., 9, 0, NULL, 0) = 9\n\

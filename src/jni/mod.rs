@@ -22,7 +22,7 @@ use exception::Exception;
 use jni::strings::JNIString;
 use jni::sys::{JNI_ERR, JNI_VERSION_1_8, jint};
 use jni::vm::{AttachConfig, AttachmentExceptionPolicy};
-use jni::{EnvUnowned, JavaVM, jni_str};
+use jni::{Env, EnvUnowned, JavaVM, jni_str};
 use std::ffi::c_void;
 
 /// Runs a native: its error, or its panic, becomes the pending exception, and the result the
@@ -44,6 +44,15 @@ fn native<'local, R: Default>(
 /// What [`JNI_OnLoad`] may need at a time; it is no limit.
 const LOCAL_REFERENCES: usize = 16;
 
+fn load_in(env: &mut Env<'_>) -> jni::errors::Result<()> {
+    let library = runtime::Library::find(env)?;
+    runtime::start(env, library.as_ref())?;
+    match &library {
+        Some(library) if !library.is_bound(env)? => table::register(env, library),
+        _ => Ok(()),
+    }
+}
+
 /// The crate's own text has the stack trace in it.
 fn in_a_line(error: &jni::errors::Error) -> String {
     match error {
@@ -55,6 +64,10 @@ fn in_a_line(error: &jni::errors::Error) -> String {
 /// Called by `System.load` and `System.loadLibrary`: learns what it needs of the JVM, gives the
 /// budget the JVM's limit, and registers the natives of the Java library. All of it or nothing:
 /// what fails is the cause of the `UnsatisfiedLinkError` that the caller gets.
+///
+/// The JVM also finds it through a library that is linked to this one and has no `JNI_OnLoad` of
+/// its own. Then the Java library may be absent, which is no failure, or be bound to another copy
+/// of this library already, which it stays.
 #[unsafe(no_mangle)]
 extern "system" fn JNI_OnLoad(vm: *mut jni::sys::JavaVM, _reserved: *mut c_void) -> jint {
     let load = || {
@@ -67,7 +80,7 @@ extern "system" fn JNI_OnLoad(vm: *mut jni::sys::JavaVM, _reserved: *mut c_void)
         let config = || AttachConfig::new().exceptions_policy(AttachmentExceptionPolicy::Ignore);
         let loaded = vm.attach_current_thread_with_config(config, Some(LOCAL_REFERENCES), |env| {
             // What was thrown says more than the error that says that something was.
-            let loaded = runtime::start(env).and_then(|()| table::register(env));
+            let loaded = load_in(env);
             let loaded = env.exception_catch().and(loaded);
             if let Err(error) = &loaded {
                 let cause = JNIString::from(format!("offheap: {}", in_a_line(error)));

@@ -61,6 +61,9 @@ final class NativeLibrary {
             }
             return;
         }
+        if (attempt(OffHeap::version0) == null) {
+            return; // bound already, by whoever loaded the library or one of C that is linked to it
+        }
         Throwable onPath = attempt(() -> System.loadLibrary("offheap"));
         if (onPath == null) {
             return;
