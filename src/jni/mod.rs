@@ -19,9 +19,11 @@ mod socket;
 use crate::boundary;
 use env::RawEnv;
 use exception::Exception;
+use jni::objects::JString;
 use jni::strings::JNIString;
 use jni::sys::{JNI_ERR, JNI_VERSION_1_8, jint};
-use jni::{EnvUnowned, JavaVM, jni_str};
+use jni::vm::{AttachConfig, AttachmentExceptionPolicy};
+use jni::{Env, EnvUnowned, JavaVM, jni_sig, jni_str};
 use std::ffi::c_void;
 
 /// Runs a native: its error, or its panic, becomes the pending exception, and the result the
@@ -40,9 +42,41 @@ fn native<'local, R: Default>(
     })
 }
 
+/// What [`JNI_OnLoad`] may need at a time; it is no limit.
+const LOCAL_REFERENCES: usize = 16;
+
+fn load_in(env: &mut Env<'_>) -> jni::errors::Result<()> {
+    let library = runtime::Library::find(env)?;
+    runtime::start(env, library.as_ref())?;
+    match &library {
+        Some(library) if !library.is_bound(env)? => natives::register(env, library),
+        _ => Ok(()),
+    }
+}
+
+/// Why loading failed: what was thrown, which says more than the error that says that something
+/// was. Nothing is pending afterwards. (The crate's own way to catch takes a local reference for
+/// every frame of the stack trace.)
+fn cause(env: &mut Env<'_>, error: &jni::errors::Error) -> String {
+    let Some(thrown) = env.exception_occurred() else { return error.to_string() };
+    env.exception_clear();
+    let mut text = || -> jni::errors::Result<String> {
+        let signature = jni_sig!("()Ljava/lang/String;");
+        let text = env.call_method(&thrown, jni_str!("toString"), signature, &[])?.l()?;
+        env.cast_local::<JString>(text)?.try_to_string(env)
+    };
+    let text = text();
+    env.exception_clear();
+    text.unwrap_or_else(|_| error.to_string())
+}
+
 /// Called by `System.load` and `System.loadLibrary`: learns what it needs of the JVM, gives the
 /// budget the JVM's limit, and registers the natives of the Java library. All of it or nothing:
 /// what fails is the cause of the `UnsatisfiedLinkError` that the caller gets.
+///
+/// The JVM also finds it through a library that is linked to this one and has no `JNI_OnLoad` of
+/// its own. Then the Java library may be absent, which is no failure, or be bound to another copy
+/// of this library already, which it stays.
 #[unsafe(no_mangle)]
 extern "system" fn JNI_OnLoad(vm: *mut jni::sys::JavaVM, _reserved: *mut c_void) -> jint {
     let load = || {
@@ -51,12 +85,12 @@ extern "system" fn JNI_OnLoad(vm: *mut jni::sys::JavaVM, _reserved: *mut c_void)
         }
         // SAFETY: the JVM passes its own, and it lives as long as the process.
         let vm = unsafe { JavaVM::from_raw(vm) };
-        let loaded = vm.attach_current_thread(|env| {
-            let loaded = runtime::start(env).and_then(|()| natives::register(env));
-            if let Err(error) = &loaded
-                && !env.exception_check()
-            {
-                let cause = JNIString::from(format!("offheap: {error}"));
+        // The thread is attached, and what is thrown here must stay pending.
+        let config = || AttachConfig::new().exceptions_policy(AttachmentExceptionPolicy::Ignore);
+        let loaded = vm.attach_current_thread_with_config(config, Some(LOCAL_REFERENCES), |env| {
+            let loaded = load_in(env);
+            if let Err(error) = &loaded {
+                let cause = JNIString::from(format!("offheap: {}", cause(env, error)));
                 // Its Err is that the exception is pending, as it now is.
                 let _ = env.throw_new(jni_str!("java/lang/UnsatisfiedLinkError"), cause);
             }

@@ -132,10 +132,10 @@ static JDK: &[NativeClass] = natives! {
 ///
 /// # Errors
 /// What the JVM threw is pending: a class is not there, or lacks one of the methods.
-pub(super) fn register(env: &mut Env<'_>) -> Result<()> {
+pub(super) fn register(env: &mut Env<'_>, library: &runtime::Library<'_>) -> Result<()> {
     for class in LIBRARY {
         let methods: Vec<NativeMethod<'_>> = class.methods.iter().map(native_method).collect();
-        let class = runtime::library_class(env, class.name)?;
+        let class = library.class(env, class.name)?;
         // SAFETY: `native_method` pairs each function with the signature it was written for, and
         // all are static natives.
         unsafe { env.register_native_methods(&class, &methods) }?;

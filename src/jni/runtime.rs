@@ -4,9 +4,9 @@
 use super::env::RawEnv;
 use super::exception::Exception;
 use crate::bits::{self, Reclaimer, Slot};
-use jni::errors::Result;
+use jni::errors::{Error, Result};
 use jni::ids::{JFieldID, JStaticMethodID};
-use jni::objects::{JClass, JString};
+use jni::objects::{JClass, JClassLoader, JString};
 use jni::refs::{Global, Weak};
 use jni::signature::{Primitive, ReturnType};
 use jni::strings::JNIStr;
@@ -87,11 +87,11 @@ fn running_jdk(env: &mut Env<'_>) -> Result<Jdk> {
 /// Learns what the natives need, takes over the JVM's limit for direct memory
 /// (`-XX:MaxDirectMemorySize`, else the maximum heap) unless one was set before, and tells the
 /// budget how this JVM reclaims.
-pub(super) fn start(env: &mut Env<'_>) -> Result<()> {
+pub(super) fn start(env: &mut Env<'_>, library: Option<&Library<'_>>) -> Result<()> {
     let jdk = look_up(env)?.jdk;
     // Refused only if negative, which the JVM's own limit never is.
     let _ = bits::budget().set_default_max_memory(max_direct_memory(env, jdk)?);
-    let reclaimer = Arc::new(Collector::new(env)?);
+    let reclaimer = Arc::new(Collector::new(env, library)?);
     bits::set_reclaimer(Slot::Runtime, Some(reclaimer));
     Ok(())
 }
@@ -104,14 +104,49 @@ fn max_direct_memory(env: &mut Env<'_>, jdk: Jdk) -> Result<i64> {
     env.call_static_method(vm, jni_str!("maxDirectMemory"), jni_sig!("()J"), &[])?.j()
 }
 
-/// The Java library's class of that name (`io.offheap.Bits`), not initialised: its initialiser may
-/// be under way on a thread that waits for this one to have loaded the library.
-pub(super) fn library_class<'local>(env: &mut Env<'local>, name: &str) -> Result<JClass<'local>> {
-    // Its initialiser is what has called us, on this thread.
-    let anchor = env.find_class(jni_str!("io/offheap/NativeLibrary"))?;
-    let loader = anchor.get_class_loader(env)?;
-    let name = env.new_string(name)?;
-    JClass::for_name_with_loader(env, name, false, loader)
+/// The Java library, as the class loader sees it that loads this one.
+pub(super) struct Library<'local> {
+    /// Runs pending deallocations.
+    cleaner_queue: JClass<'local>,
+    loader: JClassLoader<'local>,
+}
+
+impl<'local> Library<'local> {
+    /// `None` if it is not there.
+    pub(super) fn find(env: &mut Env<'local>) -> Result<Option<Self>> {
+        // FindClass initialises. This class needs no other of the Java library for that, least of
+        // all `NativeLibrary`, which would load a second copy of this one.
+        let cleaner_queue = match env.find_class(jni_str!("io/offheap/CleanerQueue")) {
+            Err(Error::NoClassDefFound { .. }) => return Ok(None),
+            found => found?,
+        };
+        let loader = cleaner_queue.get_class_loader(env)?;
+        Ok(Some(Self { cleaner_queue, loader }))
+    }
+
+    /// The class of that name (`io.offheap.Bits`), not initialised: its initialiser may be under
+    /// way on a thread that waits for this one to have loaded the library.
+    pub(super) fn class<'frame>(
+        &self,
+        env: &mut Env<'frame>,
+        name: &str,
+    ) -> Result<JClass<'frame>> {
+        let name = env.new_string(name)?;
+        JClass::for_name_with_loader(env, name, false, &self.loader)
+    }
+
+    /// Whether its natives are those of another copy of this library.
+    pub(super) fn is_bound(&self, env: &mut Env<'_>) -> Result<bool> {
+        let class = self.class(env, "io.offheap.OffHeap")?;
+        let version = (jni_str!("version0"), jni_sig!("()Ljava/lang/String;"));
+        match env.call_static_method(class, version.0, version.1, &[]) {
+            Err(Error::JavaException) => {
+                env.exception_clear(); // UnsatisfiedLinkError
+                Ok(false)
+            }
+            answer => answer.map(|_| true),
+        }
+    }
 }
 
 /// Reclaims as the JDK does: helps the cleaner, then asks for a collection.
@@ -119,24 +154,31 @@ struct Collector {
     vm: JavaVM,
     system: Global<JClass<'static>>,
     gc: JStaticMethodID,
+    /// If the Java library is there.
+    helper: Option<Helper>,
+}
+
+/// `io.offheap.CleanerQueue`.
+struct Helper {
     /// Weak, so that the library does not keep the class loader that loaded it.
-    cleaner_queue: Weak<JClass<'static>>,
+    class: Weak<JClass<'static>>,
     help: JStaticMethodID,
 }
 
+impl Helper {
+    fn new(env: &mut Env<'_>, library: &Library<'_>) -> Result<Self> {
+        let class = &library.cleaner_queue;
+        let help = env.get_static_method_id(class, jni_str!("help"), jni_sig!("()Z"))?;
+        Ok(Self { class: env.new_weak_ref(class)?, help })
+    }
+}
+
 impl Collector {
-    fn new(env: &mut Env<'_>) -> Result<Self> {
+    fn new(env: &mut Env<'_>, library: Option<&Library<'_>>) -> Result<Self> {
         let system = env.find_class(jni_str!("java/lang/System"))?;
         let gc = env.get_static_method_id(&system, jni_str!("gc"), jni_sig!("()V"))?;
-        let queue = library_class(env, "io.offheap.CleanerQueue")?;
-        let help = env.get_static_method_id(&queue, jni_str!("help"), jni_sig!("()Z"))?;
-        Ok(Self {
-            vm: env.get_java_vm()?,
-            system: env.new_global_ref(system)?,
-            gc,
-            cleaner_queue: env.new_weak_ref(queue)?,
-            help,
-        })
+        let helper = library.map(|library| Helper::new(env, library)).transpose()?;
+        Ok(Self { vm: env.get_java_vm()?, system: env.new_global_ref(system)?, gc, helper })
     }
 
     /// Runs `work` on this thread, attached for that long if it was not. Whatever Java threw is
@@ -158,11 +200,12 @@ impl Collector {
 
 impl Reclaimer for Collector {
     fn help(&self) -> bool {
+        let Some(helper) = &self.helper else { return false };
         self.attached(|env| {
-            let Some(queue) = self.cleaner_queue.upgrade_local(env)? else { return Ok(false) };
+            let Some(queue) = helper.class.upgrade_local(env)? else { return Ok(false) };
             let returns = ReturnType::Primitive(Primitive::Boolean);
             // SAFETY: the method is static, of this class, takes nothing and returns a boolean.
-            unsafe { env.call_static_method_unchecked(&queue, self.help, returns, &[]) }?.z()
+            unsafe { env.call_static_method_unchecked(&queue, helper.help, returns, &[]) }?.z()
         })
     }
 

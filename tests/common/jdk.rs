@@ -48,6 +48,7 @@ impl Jdk {
     /// A command that runs `java` with the flags every test has.
     pub(crate) fn java(&self) -> Command {
         let mut java = Command::new(self.home.join("bin/java"));
+        without_cargos_path(&mut java);
         // Two cores and many JVMs: no more threads and memory than a test needs.
         java.args(["-Xmx512m", "-XX:+UseSerialGC"]);
         if self.version >= 17 {
@@ -152,6 +153,12 @@ pub(crate) fn programs() -> &'static Path {
         assert!(compiled.status.success(), "{javac:?}\n{}", compiled.output);
         classes
     })
+}
+
+/// Cargo puts the built library's folder on `LD_LIBRARY_PATH`, which Java takes for its own library
+/// path: it would be loaded from there, and the one in the jar never.
+pub(crate) fn without_cargos_path(command: &mut Command) {
+    command.env_remove("LD_LIBRARY_PATH");
 }
 
 /// A class path.

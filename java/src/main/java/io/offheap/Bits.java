@@ -3,7 +3,8 @@ package io.offheap;
 /**
  * The budget of direct memory, and access to memory in either byte order, as {@code java.nio.Bits}.
  *
- * <p>There is one budget in a process. {@link DirectByteBuffer} draws on it, and so may any caller. It has a limit,
+ * <p>There is one budget for one copy of the native library, so one in a process unless two class loaders each take the
+ * library from the jar. {@link DirectByteBuffer} draws on it, and so may any caller. It has a limit,
  * at first the JVM's own ({@code -XX:MaxDirectMemorySize}, else the maximum heap), and keeps two sums. The
  * <em>capacity</em> is what callers asked for, and the limit applies to it. The <em>size</em> is what they took, with
  * the slack for page alignment.

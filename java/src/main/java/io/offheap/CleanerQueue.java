@@ -13,6 +13,9 @@ import java.util.concurrent.ConcurrentHashMap;
  */
 final class CleanerQueue {
 
+    /** How long the thread waits before it asks whether it is needed; the property is for tests. */
+    private static final long IDLE_MILLIS = Long.getLong("io.offheap.cleaner.idle", 10_000);
+
     /** Frees the memory of dropped buffers. */
     static final CleanerQueue DEALLOCATORS = new CleanerQueue();
 
@@ -21,7 +24,7 @@ final class CleanerQueue {
 
     private final ReferenceQueue<Object> unreachable = new ReferenceQueue<>();
     private final Set<Entry> entries = ConcurrentHashMap.newKeySet();
-    private boolean started;
+    private volatile boolean started;
 
     private CleanerQueue() {}
 
@@ -36,10 +39,10 @@ final class CleanerQueue {
 
     /** Registers the thunk for the object. If this throws, the thunk will not run. */
     Entry register(Object object, Runnable thunk) {
-        start();
         Entry entry = new Entry(this, object, thunk);
         try {
             entries.add(entry);
+            start();
             return entry;
         } catch (Throwable noMemory) {
             entries.remove(entry);
@@ -47,7 +50,13 @@ final class CleanerQueue {
         }
     }
 
-    private synchronized void start() {
+    private void start() {
+        if (!started) {
+            startThread();
+        }
+    }
+
+    private synchronized void startThread() {
         if (started) {
             return;
         }
@@ -59,13 +68,26 @@ final class CleanerQueue {
     }
 
     private void run() {
-        while (true) {
+        do {
             try {
-                ((Entry) unreachable.remove()).cleanQuietly();
+                Entry entry;
+                while ((entry = (Entry) unreachable.remove(IDLE_MILLIS)) != null) {
+                    entry.cleanQuietly();
+                }
             } catch (InterruptedException ignored) {
                 // Nobody has a reason to interrupt this thread, and it has none to stop.
             }
-        }
+        } while (!end());
+    }
+
+    /**
+     * Ends the thread if there is nothing it could ever get: it keeps this class's loader, which may be all that keeps a
+     * program that was unloaded otherwise. It says so first and looks then; register adds first and asks then.
+     */
+    private synchronized boolean end() {
+        started = false;
+        started = !entries.isEmpty();
+        return !started;
     }
 
     /** An object's phantom and its thunk. Kept by the queue until the thunk has run. */

@@ -1,5 +1,6 @@
 package io.offheap;
 
+import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -7,7 +8,6 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
-import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Properties;
@@ -61,6 +61,9 @@ final class NativeLibrary {
             }
             return;
         }
+        if (attempt(OffHeap::version0) == null) {
+            return; // bound already, by whoever loaded the library or one of C that is linked to it
+        }
         Throwable onPath = attempt(() -> System.loadLibrary("offheap"));
         if (onPath == null) {
             return;
@@ -109,7 +112,8 @@ final class NativeLibrary {
     }
 
     private static void copy(InputStream library, Path file) throws IOException {
-        try (OutputStream out = Files.newOutputStream(file, StandardOpenOption.WRITE)) {
+        // Not Files.newOutputStream: on Java 8 that is a channel, which an interrupted thread can't write to.
+        try (OutputStream out = new FileOutputStream(file.toFile())) {
             byte[] buffer = new byte[1 << 16];
             for (int n; (n = library.read(buffer)) > 0; ) {
                 out.write(buffer, 0, n);

@@ -6,6 +6,7 @@ package io.offheap;
  * <p>The library is loaded once, by whichever class of this package is used first. In this order:
  * <ol>
  * <li>{@code -Dio.offheap.library=PATH}: that file and no other, whether it loads or not;
+ * <li>the one that the program has loaded itself in the same class loader, or a library of C that is linked to it;
  * <li>{@code java.library.path}, as {@link System#loadLibrary};
  * <li>the copy inside the jar. It is written to {@code -Dio.offheap.tmpdir} (else {@code java.io.tmpdir}) under a
  * unique name that only the owner can read, and is deleted once it is loaded.

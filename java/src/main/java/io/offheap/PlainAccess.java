@@ -142,13 +142,26 @@ final class PlainAccess extends SocketAccess {
         }
     }
 
-    /** Binds the JDK's close once, when the first stream is made. */
+    /**
+     * Binds the JDK's close once, when the first stream is made. There is one close in a process but a copy of the
+     * native library for each class loader that takes it from the jar: binding it again would leave the streams of the
+     * first copy asleep, so only one copy may.
+     */
     private static final class Binding {
+        private static final String BOUND = "io.offheap.bound";
         private static final Throwable FAILURE = bind();
 
         private static Throwable bind() {
             try {
-                bindSocketClose0(Internals.find("java.net.PlainSocketImpl"));
+                Class<?> plainSocketImpl = Internals.find("java.net.PlainSocketImpl");
+                synchronized (plainSocketImpl) { // the same for all class loaders
+                    if (System.getProperty(BOUND) != null) {
+                        throw new IllegalStateException("another class loader has loaded offheap and made streams"
+                                + "; a loader that both delegate to must have the jar");
+                    }
+                    bindSocketClose0(plainSocketImpl);
+                    System.setProperty(BOUND, "true");
+                }
                 return null;
             } catch (RuntimeException | LinkageError failure) {
                 return failure;
