@@ -106,6 +106,19 @@ fn socket_read<'local>(
     Ok(net::socket_read(fd, &mut sink, length(len), timeout, wait)?)
 }
 
+/// What a read returns to Java: how many bytes came, 0 at the end.
+fn received(
+    outcome: ReadOutcome,
+    would_block: impl FnOnce() -> Result<jint, Exception>,
+) -> Result<jint, Exception> {
+    match outcome {
+        ReadOutcome::Data(bytes) => Ok(count(bytes)),
+        ReadOutcome::End => Ok(0),
+        ReadOutcome::TimedOut => Err(Exception::read_timed_out()),
+        ReadOutcome::WouldBlock => would_block(),
+    }
+}
+
 /// A count of bytes for Java; one call moves at most an `int` of them.
 fn count(bytes: usize) -> jint {
     jint::try_from(bytes).unwrap_or(jint::MAX)
@@ -161,11 +174,9 @@ pub(super) extern "system" fn Java_java_net_SocketInputStream_socketRead0<'local
     len: jint,
     timeout: jint,
 ) -> jint {
-    native(env, |env| match socket_read(env, &fd, &data, (offset, len), timeout, false)? {
-        ReadOutcome::Data(bytes) => Ok(count(bytes)),
-        ReadOutcome::End => Ok(0),
-        ReadOutcome::TimedOut => Err(Exception::read_timed_out()),
-        ReadOutcome::WouldBlock => Err(Exception::read_failed(Errno::EAGAIN)),
+    native(env, |env| {
+        let outcome = socket_read(env, &fd, &data, (offset, len), timeout, false)?;
+        received(outcome, || Err(Exception::read_failed(Errno::EAGAIN)))
     })
 }
 
@@ -200,11 +211,9 @@ pub(super) extern "system" fn read<'local>(
     timeout: jint,
     wait: jboolean,
 ) -> jint {
-    native(env, |env| match socket_read(env, &fd, &data, (offset, len), timeout, wait)? {
-        ReadOutcome::Data(bytes) => Ok(count(bytes)),
-        ReadOutcome::End => Ok(0),
-        ReadOutcome::TimedOut => Err(Exception::read_timed_out()),
-        ReadOutcome::WouldBlock => Ok(UNAVAILABLE),
+    native(env, |env| {
+        let outcome = socket_read(env, &fd, &data, (offset, len), timeout, wait)?;
+        received(outcome, || Ok(UNAVAILABLE))
     })
 }
 
