@@ -1,4 +1,4 @@
-//! Finds a JDK on this machine: one with a compiler, because the demo is compiled.
+//! Finds a JDK on this machine: one with a compiler that can build the Java library.
 
 use std::path::{Path, PathBuf};
 
@@ -16,12 +16,13 @@ impl Jdk {
         self.home.join("bin").join(name)
     }
 
-    /// The JDK at `home`, if there is one and it can compile.
+    /// The JDK at `home`, if there is one and it can compile for another version (`--release`, which
+    /// 8 has not got; 9 and 10 are no JDKs to build with).
     fn at(home: &Path) -> Option<Self> {
         let release = std::fs::read_to_string(home.join("release")).ok()?;
         let version = feature_version(&release)?;
         let jdk = Self { home: home.to_owned(), version };
-        jdk.tool("javac").is_file().then_some(jdk)
+        (version >= 11 && jdk.tool("javac").is_file()).then_some(jdk)
     }
 }
 
@@ -40,7 +41,7 @@ fn feature_version(release: &str) -> Option<u32> {
 /// `OFFHEAP_JDKS`, else one under `/usr/lib/jvm`.
 pub(crate) fn find() -> Result<Jdk, String> {
     candidates().iter().find_map(|home| Jdk::at(home)).ok_or_else(|| {
-        "no JDK with a compiler found in JAVA_HOME, on PATH, in OFFHEAP_JDKS or under /usr/lib/jvm; \
+        "no JDK from 11 on with a compiler found in JAVA_HOME, on PATH, in OFFHEAP_JDKS or under /usr/lib/jvm; \
          install one (Debian: apt install openjdk-17-jdk-headless) or set JAVA_HOME"
             .to_owned()
     })
