@@ -313,6 +313,7 @@ fn failing_allocations_are_errors_and_leave_nothing_behind() {
     on_each(jdk::all(), |jdk| {
         let mut java = jdk.java();
         java.env("LD_PRELOAD", &failing);
+        java.arg("-Xmx64m"); // soon full
         java.arg("-cp").arg(class_path(&[programs(), &java_library().jar])).arg("NoMemory");
         let run = child::run(&mut java, LIMIT, "a JDK");
         assert!(run.status.success(), "JDK {}: {java:?}\n{}", jdk.version, run.output);

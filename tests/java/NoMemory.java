@@ -25,6 +25,7 @@ public final class NoMemory {
     boolean old = System.getProperty("java.specification.version").matches("1\\.8|9|1[0-6]");
     String unable = "java.lang.OutOfMemoryError" + (old ? "" : ": Unable to allocate 777208 bytes");
 
+    expect("the default limit", Runtime.getRuntime().maxMemory(), Bits.maxMemory());
     writeFallsBackToTheStack();
     expect("allocateMemory", unable, thrown(() -> Unsafe.allocateMemory(BLOCK)));
     long block = Unsafe.allocateMemory(64);
