@@ -7,6 +7,8 @@
  * LINKING
  *   cc program.c $(pkg-config --cflags --libs offheap)              liboffheap.so
  *   cc program.c $(pkg-config --cflags --libs --static offheap)     with only liboffheap.a at hand
+ *   Where both are installed, -l:liboffheap.a instead of -loffheap takes the static one. A program
+ *   without any shared library (cc -static) is not supported.
  *   The shared library is never unloaded: dlclose leaves it mapped. Each static copy in a process
  *   has a budget of its own, so link liboffheap.a once, or else the shared library.
  *

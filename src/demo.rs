@@ -19,12 +19,14 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = OsString>) -> Result<(), F
         return Err(Failure::Usage(format!("demo: one FILE, not also {}", more.display())));
     }
     let java = java_folder()?;
+    // Not the folder of `mvn package`: that jar is the user's.
+    let target = java.with_file_name("target").join("demo");
     let jdk = jdk::find().map_err(Failure::Work)?;
     let library = find_libraries()?.join("liboffheap.so");
     say(&format!("JDK {} in {}", jdk.version, jdk.home.display()));
     say("building the Java library (Maven; the first time it fetches its plugins)");
-    let jar = build_jar(&java, &jdk, &library)?;
-    let classes = compile_demo(&java, &jdk, &jar)?;
+    let jar = build_jar(&java, &target, &jdk, &library)?;
+    let classes = compile_demo(&java, &target, &jdk, &jar)?;
 
     let mut program = Command::new(jdk.tool("java"));
     program.arg(format!("-Dio.offheap.demo.terminal={}", std::io::stderr().is_terminal()));
@@ -47,8 +49,9 @@ fn say(text: &str) {
 /// The source of the Java library, in the checkout.
 fn java_folder() -> Result<PathBuf, Failure> {
     let checkout = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| ".".into(), PathBuf::from);
-    let java = checkout.join("java");
-    if java.join("pom.xml").is_file() {
+    if let Ok(java) = checkout.join("java").canonicalize()
+        && java.join("pom.xml").is_file()
+    {
         return Ok(java);
     }
     Err(Failure::Work(
@@ -67,21 +70,19 @@ fn existing(file: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-/// `java/target/offheap-VERSION.jar`, with the native library inside.
-fn build_jar(java: &Path, jdk: &Jdk, library: &Path) -> Result<PathBuf, Failure> {
+/// `offheap-VERSION.jar` in `target`, with the native library inside.
+fn build_jar(java: &Path, target: &Path, jdk: &Jdk, library: &Path) -> Result<PathBuf, Failure> {
     let mut maven = Command::new("mvn");
     maven.current_dir(java).env("JAVA_HOME", &jdk.home);
     maven.args(["-q", "-B", "package", "-Dmaven.test.skip=true"]);
     maven.arg(format!("-Doffheap.library={}", library.display()));
+    maven.arg(format!("-Dbuild.folder={}", target.display()));
     succeed(&mut maven, "Maven (Debian: apt install maven)")?;
-    Ok(java.join(concat!("target/offheap-", env!("CARGO_PKG_VERSION"), ".jar")))
+    Ok(target.join(concat!("offheap-", env!("CARGO_PKG_VERSION"), ".jar")))
 }
 
-fn compile_demo(java: &Path, jdk: &Jdk, jar: &Path) -> Result<PathBuf, Failure> {
-    let classes = java.join("target/demo");
-    // javac of JDK 8 wants it to be there.
-    std::fs::create_dir_all(&classes)
-        .map_err(|error| Failure::Work(format!("{}: {error}", classes.display())))?;
+fn compile_demo(java: &Path, target: &Path, jdk: &Jdk, jar: &Path) -> Result<PathBuf, Failure> {
+    let classes = target.join("demo-classes");
     let source = java.join("src/demo/java/io/offheap/demo/Demo.java");
     let mut javac = Command::new(jdk.tool("javac"));
     javac.arg("-d").arg(&classes).arg("-cp").arg(jar).arg(source);

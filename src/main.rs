@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-offheap: the JDK's off-heap half, for C, for Java, under any JVM
+offheap: the JDK's off-heap half, for C and for Java
 
 offheap demo [FILE]
     Moves a real file (by default the JDK's own image) through our socket streams and buffers on a

@@ -126,9 +126,11 @@ pub(crate) fn java_library() -> &'static JavaLibrary {
         maven.current_dir(&folder).env("JAVA_HOME", compiler().home);
         maven.args(["-q", "-B", "package", "-DskipTests"]);
         maven.arg(format!("-Doffheap.library={}", native.display()));
+        // Not the folder of `mvn package`: that jar is the user's.
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("jvm/maven");
+        maven.arg(format!("-Dbuild.folder={}", target.display()));
         let built = child::run(&mut maven, Duration::from_secs(600), "Maven (Debian: maven)");
         assert!(built.status.success(), "{maven:?}\n{}", built.output);
-        let target = folder.join("target");
         JavaLibrary {
             jar: target.join(format!("offheap-{}.jar", env!("CARGO_PKG_VERSION"))),
             test_classes: target.join("test-classes"),

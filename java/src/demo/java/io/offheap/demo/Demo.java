@@ -143,7 +143,8 @@ public final class Demo {
     for (Way way : WAYS) {
       travel(way, file, sent);
     }
-    System.out.println("calls and chunks are ours: a call is a read or write, a chunk a recv or send");
+    System.out.println("calls and chunks are ours: a call is a read or write, a chunk a recv or send;");
+    System.out.println("MiB/s is with SHA-256, and the first way warms the JVM up: no benchmark");
   }
 
   private static void travel(Way way, Path file, byte[] sent) throws Exception {
@@ -260,6 +261,7 @@ public final class Demo {
       Bits.setMaxMemory(limit);
     }
     row("freed");
+    System.out.println("reserved is what the budget counts; malloc keeps freed pages, so resident may stay");
   }
 
   /** The reservation needed one buffer to be reclaimed; the cleaner goes on with the others. */
