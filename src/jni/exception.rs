@@ -7,6 +7,7 @@ use super::runtime::{Jdk, jdk};
 use crate::bits;
 use crate::direct::AllocateError;
 use crate::error::Errno;
+use crate::memory::HEAP_WORD_SIZE;
 use crate::net::{ReadError, WriteError};
 use jni::strings::{JNIStr, JNIString};
 use jni::{EnvUnowned, jni_str};
@@ -55,7 +56,8 @@ impl Exception {
         let message = match jdk() {
             Jdk::Eight | Jdk::Eleven => None,
             Jdk::Seventeen => {
-                Some(format!("Unable to allocate {} bytes", bytes.next_multiple_of(8)))
+                let rounded = bytes.next_multiple_of(HEAP_WORD_SIZE as u64);
+                Some(format!("Unable to allocate {rounded} bytes"))
             }
         };
         Self::out_of_memory(message)

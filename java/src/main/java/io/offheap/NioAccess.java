@@ -6,6 +6,7 @@ import java.io.InterruptedIOException;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
+import java.net.Socket;
 import java.net.SocketException;
 import java.net.SocketImpl;
 import java.net.SocketTimeoutException;
@@ -157,9 +158,13 @@ final class NioAccess extends SocketAccess {
         }
     }
 
-    /** Tells whether an interrupt of this virtual thread is what ended its call: it closes the socket, as in the JDK. */
-    static boolean isClosingInterrupt(InterruptedIOException thrown) {
-        return !(thrown instanceof SocketTimeoutException) && isVirtual() && Thread.currentThread().isInterrupted();
+    /** What a stream throws for that; an interrupt that ended a virtual thread's call closes the socket, as in the JDK. */
+    static IOException afterInterrupt(Socket socket, InterruptedIOException thrown) throws IOException {
+        if (thrown instanceof SocketTimeoutException || !isVirtual() || !Thread.currentThread().isInterrupted()) {
+            return thrown;
+        }
+        socket.close();
+        return new SocketException("Closed by interrupt");
     }
 
     private static boolean isVirtual() {

@@ -97,11 +97,7 @@ public final class SocketInputStream extends InputStream {
         try {
             return access.read(b, off, len);
         } catch (InterruptedIOException thrown) {
-            if (NioAccess.isClosingInterrupt(thrown)) {
-                close();
-                throw new SocketException("Closed by interrupt");
-            }
-            throw thrown;
+            throw NioAccess.afterInterrupt(socket, thrown);
         }
     }
 

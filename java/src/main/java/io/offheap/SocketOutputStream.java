@@ -72,11 +72,7 @@ public final class SocketOutputStream extends OutputStream {
         try {
             access.write(b, off, len);
         } catch (InterruptedIOException thrown) {
-            if (NioAccess.isClosingInterrupt(thrown)) {
-                close();
-                throw new SocketException("Closed by interrupt");
-            }
-            throw thrown;
+            throw NioAccess.afterInterrupt(socket, thrown);
         }
     }
 
