@@ -23,9 +23,10 @@ offheap run [OPTIONS] -- COMMAND [ARGS...]
       --verbose                says what is bound
       --strict                 fails where the JVM would else go on with a native of its own
 offheap demo [FILE]
-    Moves a real file (by default the JDK's own image) through our socket streams and buffers on a
-    JVM, compares what arrives, and drives the budget to its limit. Needs a JDK and Maven, and a
-    checkout: cargo run --release -- demo
+    Runs an unmodified Java program on a stock JVM and on our natives, side by side. Then moves a
+    real file (by default the JDK's own image) through our socket streams and buffers, compares
+    what arrives, and drives the budget to its limit. Needs a JDK and Maven, and a checkout:
+    cargo run --release -- demo
 offheap install --prefix DIR [--destdir DIR]
     Copies the C header, the libraries and offheap.pc below DIR. With --destdir they are put
     below that folder instead, for a package to move to DIR later.

@@ -86,16 +86,7 @@ impl Call {
     /// Names the agent where the program's JVM finds it: on the command line of `java` itself, in
     /// the environment of anything else, which may be a script that starts one.
     fn with_agent(self, library: &Path, tool_options: Option<&OsStr>) -> Result<Start, Failure> {
-        if library.as_os_str().as_bytes().contains(&b'=') {
-            return Err(Failure::Work(format!(
-                "a JVM can't load an agent whose path has a = in it: {}; move it elsewhere",
-                library.display()
-            )));
-        }
-        let mut agent = OsString::from("-agentpath:");
-        agent.push(library);
-        agent.push("=");
-        agent.push(&self.options);
+        let agent = agentpath(library, &self.options)?;
         let Self { program, arguments, .. } = self;
         if Path::new(&program).file_name() == Some(OsStr::new("java")) {
             let arguments = std::iter::once(agent).chain(arguments).collect();
@@ -108,6 +99,21 @@ impl Call {
         all.push(quoted(&agent));
         Ok(Start { program, arguments, tool_options: Some(all) })
     }
+}
+
+/// The option that has a JVM load `library` as its agent.
+pub(crate) fn agentpath(library: &Path, options: &OsStr) -> Result<OsString, Failure> {
+    if library.as_os_str().as_bytes().contains(&b'=') {
+        return Err(Failure::Work(format!(
+            "a JVM can't load an agent whose path has a = in it: {}; move it elsewhere",
+            library.display()
+        )));
+    }
+    let mut agent = OsString::from("-agentpath:");
+    agent.push(library);
+    agent.push("=");
+    agent.push(options);
+    Ok(agent)
 }
 
 /// The agent's options, as they are collected.
