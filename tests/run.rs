@@ -5,11 +5,13 @@
 
 mod common {
     pub(crate) mod child;
+    #[expect(dead_code, reason = "the tests that compile Java use the rest")]
+    pub(crate) mod jdk;
     pub(crate) mod library;
 }
 
 use common::child::{self, Finished};
-use common::library;
+use common::{jdk, library};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::symlink;
@@ -194,4 +196,75 @@ fn options_that_jdk_8_would_not_see_are_a_warning() {
         assert!(finished.output.contains("started"), "{}", finished.output);
         assert_eq!(finished.output.contains("JDK 8 takes no notice"), warned, "{length}");
     }
+}
+
+// With the agent, on real JVMs.
+
+#[test]
+fn java_runs_with_the_agent_and_its_report_is_the_last_thing_on_stderr() {
+    jdk::on_each(jdk::all(), |jdk| {
+        let java = jdk.home.join("bin/java");
+        let stock = Command::new(&java).arg("-version").output().expect("java");
+        let ours = offheap_run().arg("--").arg(java).arg("-version").output().expect("offheap");
+        let [stock_err, err] = [&stock.stderr, &ours.stderr].map(|e| String::from_utf8_lossy(e));
+        assert!(ours.status.success(), "{err}");
+        assert_eq!(ours.stdout, stock.stdout, "{err}");
+        let report = err.strip_prefix(&*stock_err).unwrap_or_else(|| panic!("{stock_err}\n{err}"));
+        assert!(report.contains("allocateMemory"), "{err}");
+    });
+}
+
+#[test]
+fn a_script_starts_its_jvm_with_the_agent_whatever_the_librarys_folder_is_called() {
+    let folder = scratch("script").join("it's a \"folder\"");
+    fs::create_dir_all(folder.join("deps")).expect("a folder");
+    // Links, not copies: a file that is open for writing can't be executed.
+    fs::hard_link(env!("CARGO_BIN_EXE_offheap"), folder.join("offheap")).expect("a link");
+    for name in ["liboffheap.so", "liboffheap.a"] {
+        let link = folder.join("deps").join(name);
+        fs::hard_link(library::folder().join(name), link).expect("a link");
+    }
+    jdk::on_each(jdk::all(), |jdk| {
+        let report = format!("report-{}-%p.json", jdk.version);
+        let mut command = Command::new(folder.join("offheap"));
+        command.env_remove("JAVA_TOOL_OPTIONS").current_dir(&folder);
+        command.args(["run", "--format=json", "--report", &report, "--", "sh", "-c"]);
+        // The report goes where the caller stands, not where the JVM runs.
+        command.arg(r#"cd / && "$0" -version & echo "process $!"; wait $!"#);
+        let finished = finish(command.arg(jdk.home.join("bin/java")));
+        assert!(finished.status.success(), "{}", finished.output);
+        let process = finished.output.lines().find_map(|line| line.strip_prefix("process "));
+        let name = report.replace("%p", process.expect("the process"));
+        let json = fs::read_to_string(folder.join(&name)).unwrap_or_else(|error| {
+            panic!("{name}: {error}\n{}", finished.output);
+        });
+        assert!(json.starts_with('{'), "{json}");
+    });
+}
+
+#[test]
+fn the_agent_refuses_a_bad_value_before_the_jvm_starts() {
+    jdk::on_each(jdk::all(), |jdk| {
+        for (option, named) in [
+            ("--limit=many", "limit"),
+            ("--natives=gpu", "natives"),
+            ("--allocator=x", "allocator"),
+        ] {
+            let mut command = offheap_run();
+            command.args([option, "--"]).arg(jdk.home.join("bin/java")).arg("-version");
+            let finished = finish(&mut command);
+            assert_eq!(finished.status.code(), Some(64), "{}", finished.output);
+            assert!(finished.output.contains(named), "{}", finished.output);
+            assert!(!finished.output.contains("Runtime Environment"), "{}", finished.output);
+        }
+    });
+}
+
+#[test]
+fn a_jvm_gives_its_own_exit_code_with_the_agent_too() {
+    jdk::on_each(jdk::all(), |jdk| {
+        let mut command = offheap_run();
+        command.arg("--").arg(jdk.home.join("bin/java")).arg("NoSuchClass");
+        assert_eq!(finish(&mut command).status.code(), Some(1));
+    });
 }
