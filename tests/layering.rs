@@ -8,11 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up. A room may use itself and what lies in the layers below, not its neighbour.
-const LAYERS: [&[&str]; 6] = [
-    &["error", "boundary", "sync"],
+const LAYERS: [&[&str]; 7] = [
+    &["error", "boundary", "counter", "sync"],
     &["os"],
     &["memory", "bits", "net", "nio"],
-    &["direct", "ledger"],
+    &["ledger"],
+    &["direct"],
     &["capi", "jni"],
     &["agent"],
 ];

@@ -5,10 +5,24 @@
 //! by the modules above.
 
 pub(crate) mod cgroup;
+pub(crate) mod file;
 pub(crate) mod heap;
 pub(crate) mod library;
 pub(crate) mod net;
 pub(crate) mod signal;
+
+use crate::error::Errno;
+use core::ffi::c_int;
+
+/// The value of a call that answers `-1` and `errno`.
+fn checked(result: c_int) -> Result<c_int, Errno> {
+    if result == -1 { Err(Errno::last()) } else { Ok(result) }
+}
+
+/// The count of a call that answers `-1` and `errno`.
+fn counted(result: isize) -> Result<usize, Errno> {
+    usize::try_from(result).map_err(|_| Errno::last())
+}
 
 /// Bytes in a page of memory, a power of two (`sysconf(_SC_PAGESIZE)`).
 pub(crate) fn page_size() -> usize {
@@ -20,4 +34,17 @@ pub(crate) fn page_size() -> usize {
         // Linux always answers; 4096 is the smallest page any supported machine has.
         usize::try_from(size).ok().filter(|s| s.is_power_of_two()).unwrap_or(4096)
     })
+}
+
+/// `_exit`: the process ends at once, without handlers, destructors or other threads' consent.
+pub(crate) fn exit(code: c_int) -> ! {
+    // SAFETY: no precondition.
+    unsafe { libc::_exit(code) }
+}
+
+/// Bytes of memory that this process may use: the container's, else the machine's.
+pub(crate) fn memory_of_container() -> u64 {
+    // SAFETY: sysconf takes no pointer and has no precondition.
+    let pages = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) };
+    u64::try_from(pages).unwrap_or(0).saturating_mul(page_size() as u64)
 }
