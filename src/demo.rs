@@ -5,7 +5,9 @@ use crate::install::find_libraries;
 use crate::jdk::{self, Jdk};
 use crate::run::agentpath;
 use crate::{Failure, print};
+use serde_json::Value;
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -198,32 +200,27 @@ fn shortened(value: &str) -> String {
 
 /// What the agent says of the run; a failure if our natives had no part in it.
 fn summary(report: &str) -> Result<String, String> {
-    let calls: u64 = numbers(report, "ours").sum();
-    let natives = numbers(report, "ours").filter(|calls| *calls > 0).count();
-    if natives == 0 {
+    let wrong = |what: &dyn Display| format!("the agent's report: {what}");
+    let report: Value = serde_json::from_str(report).map_err(|error| wrong(&error))?;
+    let number = |pointer: &str| {
+        report.pointer(pointer).and_then(Value::as_u64).ok_or_else(|| wrong(&pointer))
+    };
+    let natives = report.get("natives").and_then(Value::as_array).into_iter().flatten();
+    let calls: Vec<u64> = natives
+        .filter_map(|native| native.get("answered").and_then(Value::as_u64))
+        .filter(|calls| *calls > 0)
+        .collect();
+    if calls.is_empty() {
         return Err("the program ran, but none of our natives was called".to_owned());
     }
-    let bytes =
-        |key| numbers(report, key).next().ok_or_else(|| format!("no {key} in the agent's report"));
     Ok(format!(
-        "{natives} of our natives answered {calls} calls; at the end {} bytes of memory were live, at \
-         most {}\n\n",
-        bytes("live_bytes")?,
-        bytes("peak_bytes")?
+        "{} of our natives answered {} calls; at the end {} bytes below the heap were live, at the \
+         peak {}\n\n",
+        calls.len(),
+        calls.iter().sum::<u64>(),
+        number("/memory/live_bytes")?,
+        number("/memory/peak_bytes")?
     ))
-}
-
-/// The values of `"key": NUMBER` wherever it stands in a JSON text.
-fn numbers<'a>(json: &'a str, key: &str) -> impl Iterator<Item = u64> + 'a {
-    json.split(&format!("\"{key}\""))
-        .skip(1)
-        .filter_map(|rest| {
-            let rest = rest.trim_start().strip_prefix(':')?.trim_start();
-            let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
-            digits.parse().ok()
-        })
-        .collect::<Vec<_>>()
-        .into_iter()
 }
 
 fn class_path(entries: &[&Path]) -> Result<OsString, Failure> {
@@ -283,18 +280,23 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_found_by_their_key() {
-        let json = r#"{"ours":3,"x":{"ours" : 40, "theirs":5},"ours":"no","ours":[6],"of":"ours"}"#;
-        assert_eq!(numbers(json, "ours").collect::<Vec<_>>(), [3, 40]);
+    fn a_run_without_our_natives_is_a_failure() {
+        let report = |first: u64| {
+            let second = r#"{"name":"b","answered":0,"passed":7}"#;
+            let memory = r#"{"live_bytes":3,"peak_bytes":9}"#;
+            format!(r#"{{"natives":[{{"answered":{first}}},{second}],"memory":{memory}}}"#)
+        };
+        let none = "the program ran, but none of our natives was called";
+        assert_eq!(summary(&report(0)).expect_err("no call"), none);
+        let said = summary(&report(2)).expect("a good report");
+        assert!(said.starts_with("1 of our natives answered 2 calls; "), "{said}");
+        assert!(said.contains(" 3 bytes ") && said.ends_with(" 9\n\n"), "{said}");
     }
 
     #[test]
-    fn a_run_without_our_natives_is_a_failure() {
-        let report = r#"{"natives":[{"ours":0}],"live_bytes":0,"peak_bytes":9}"#;
-        assert!(summary(report).is_err());
-        let report = r#"{"natives":[{"ours":0},{"ours":2}],"live_bytes":0,"peak_bytes":9}"#;
-        let expected = "1 of our natives answered 2 calls; at the end 0 bytes of memory were live, at \
-                        most 9\n\n";
-        assert_eq!(summary(report).ok().as_deref(), Some(expected));
+    fn a_report_that_is_not_the_agents_is_a_failure() {
+        for report in ["", "{", "{}", r#"{"natives":[{"answered":1}],"memory":{"live_bytes":1}}"#] {
+            assert!(summary(report).is_err(), "{report}");
+        }
     }
 }

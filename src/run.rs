@@ -173,10 +173,7 @@ impl Options {
             all.push(key);
             let Some(mut value) = value else { continue };
             if key == "report" && value != "stderr" {
-                // A script may go to another folder before it starts its JVM.
-                value = std::path::absolute(&value)
-                    .map_err(|error| Failure::Work(format!("the folder of --report: {error}")))?
-                    .into_os_string();
+                value = below_current_folder(&value)?;
             }
             if key != "natives" && value.as_bytes().contains(&b',') {
                 let value = value.display();
@@ -187,6 +184,23 @@ impl Options {
         }
         Ok(all)
     }
+}
+
+/// A report's FILE where the caller stands: a script may go to another folder before it starts its
+/// JVM. In FILE itself a `%` has its meaning, in the folder it has none.
+fn below_current_folder(file: &OsStr) -> Result<OsString, Failure> {
+    if Path::new(file).is_absolute() {
+        return Ok(file.to_owned());
+    }
+    let folder = std::env::current_dir()
+        .map_err(|error| Failure::Work(format!("the folder of --report: {error}")))?;
+    let mut path = Vec::new();
+    for byte in folder.as_os_str().as_bytes() {
+        path.extend(if *byte == b'%' { &b"%%"[..] } else { std::slice::from_ref(byte) });
+    }
+    path.push(b'/');
+    path.extend(file.as_bytes());
+    Ok(OsString::from_vec(path))
 }
 
 fn usage(message: impl AsRef<str>) -> Failure {

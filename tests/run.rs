@@ -216,7 +216,7 @@ fn java_runs_with_the_agent_and_its_report_is_the_last_thing_on_stderr() {
 
 #[test]
 fn a_script_starts_its_jvm_with_the_agent_whatever_the_librarys_folder_is_called() {
-    let folder = scratch("script").join("it's a \"folder\"");
+    let folder = scratch("script").join("it's a \"folder\" %p");
     fs::create_dir_all(folder.join("deps")).expect("a folder");
     // Links, not copies: a file that is open for writing can't be executed.
     fs::hard_link(env!("CARGO_BIN_EXE_offheap"), folder.join("offheap")).expect("a link");
