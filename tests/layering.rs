@@ -23,7 +23,7 @@ const LAYERS: [&[&str]; 7] = [
 const AGENT_MAY_USE: &str = "crate::jni::natives";
 
 /// The files of the command: a crate of its own, which sees only what the library publishes.
-const COMMAND: [&str; 4] = ["main", "install", "demo", "jdk"];
+const COMMAND: [&str; 5] = ["main", "install", "demo", "jdk", "run"];
 
 fn layer(room: &str) -> Option<usize> {
     LAYERS.iter().position(|rooms| rooms.contains(&room))

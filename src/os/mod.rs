@@ -4,6 +4,7 @@
 //! no retry, no state. What to do with a short write, a signal or a failed allocation is decided
 //! by the modules above.
 
+pub(crate) mod cgroup;
 pub(crate) mod file;
 pub(crate) mod heap;
 pub(crate) mod library;
