@@ -21,7 +21,7 @@ fn java(jdk: &Jdk, options: &str) -> Command {
     let mut java = jdk.java();
     let library = library::folder().join("liboffheap.so");
     java.arg(format!("-agentpath:{}={options}", library.display()));
-    java.arg("-cp").arg(class_path(&[programs(), &java_library().jar]));
+    java.arg("-cp").arg(class_path(&[programs(), java_library()]));
     java
 }
 
@@ -31,7 +31,7 @@ fn the_java_library_shares_the_agents_budget() {
         for options in ["limit=64m", "limit=64m,allocator=jdk", "limit=64m,natives=memory"] {
             let mut java = java(jdk, options);
             java.args(["-Xcheck:jni", "-XX:NativeMemoryTracking=summary"]);
-            java.arg("OneBudget").arg(&java_library().jar);
+            java.arg("OneBudget").arg(java_library());
             let run = child::run(&mut java, LIMIT, "a JDK");
             assert!(run.status.success(), "JDK {}: {java:?}\n{}", jdk.version, run.output);
             assert!(run.output.ends_with("OneBudget: ok\n"), "{java:?}\n{}", run.output);
@@ -48,7 +48,7 @@ fn a_second_copy_beside_the_agent_is_refused_and_the_agents_own_file_is_not() {
         let run_with = |library: &std::path::Path| {
             let mut java = java(jdk, "limit=64m");
             java.arg(format!("-Dio.offheap.library={}", library.display()));
-            java.arg("OneBudget").arg(&java_library().jar);
+            java.arg("OneBudget").arg(java_library());
             child::run(&mut java, LIMIT, "a JDK")
         };
         let own = run_with(&agent);

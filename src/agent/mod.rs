@@ -66,13 +66,17 @@ extern "system" fn Agent_OnLoad(
     guard(
         || {
             let text = if options.is_null() {
-                String::new()
+                c""
             } else {
                 // SAFETY: the JVM passes a text that ends with a NUL.
-                unsafe { CStr::from_ptr(options) }.to_string_lossy().into_owned()
+                unsafe { CStr::from_ptr(options) }
             };
+            let text = text.to_str().unwrap_or_else(|_| {
+                say(&format!("bad options '{}'; allowed: UTF-8", text.to_string_lossy()));
+                os::exit(EXIT_CODE);
+            });
             // SAFETY: the JVM passes its own.
-            unsafe { load(vm, text) };
+            unsafe { load(vm, text.to_owned()) };
             JNI_OK
         },
         |_| JNI_OK, // without the agent, then: the panic has been told on stderr
@@ -176,7 +180,7 @@ fn limit(limit: Option<Limit>) -> i64 {
         None => i64::MAX,
         Some(Limit::Bytes(bytes)) => bytes,
         Some(Limit::Percent(percent)) => {
-            let share = u128::from(os::memory_of_container()) * u128::from(percent) / 100;
+            let share = u128::from(os::cgroup::memory_of_machine_or_container()) * u128::from(percent) / 100;
             i64::try_from(share).unwrap_or(i64::MAX)
         }
     }

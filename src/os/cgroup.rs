@@ -18,7 +18,6 @@ const NO_LIMIT: u64 = 0x7fff_ffff_ffff_0000;
 
 /// Bytes this process may use: the lowest limit of its control group and those above it, or the
 /// machine's memory if that is less.
-#[cfg_attr(not(test), expect(dead_code, reason = "the agent's option limit=N% asks for it"))]
 pub(crate) fn memory_of_machine_or_container() -> u64 {
     let root = Path::new("/");
     let known = [physical_memory(), mem_total(root), memory_limit(root)];

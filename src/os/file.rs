@@ -36,7 +36,7 @@ pub(crate) unsafe fn pread(
     counted(unsafe { libc::pread64(fd, buffer.cast(), len, position) })
 }
 
-/// `pwrite`: [`write`] at a position of its own.
+/// `pwrite`: [`write()`] at a position of its own.
 ///
 /// # Safety
 /// `buffer` is a readable range of `len` bytes.
@@ -63,7 +63,7 @@ pub(crate) unsafe fn readv(
     counted(unsafe { libc::readv(fd, buffers, count) })
 }
 
-/// `writev`: [`write`] out of several buffers.
+/// `writev`: [`write()`] out of several buffers.
 ///
 /// # Safety
 /// `buffers` are `count` readable iovec structures, each of a readable range.

@@ -1,6 +1,6 @@
 //! The only system calls and C library allocations of offheap.
 //!
-//! Each function is one call, its result a value or an [`Errno`](crate::error::Errno); no policy,
+//! Each function is one call, its result a value or an [`Errno`]; no policy,
 //! no retry, no state. What to do with a short write, a signal or a failed allocation is decided
 //! by the modules above.
 
@@ -40,11 +40,4 @@ pub(crate) fn page_size() -> usize {
 pub(crate) fn exit(code: c_int) -> ! {
     // SAFETY: no precondition.
     unsafe { libc::_exit(code) }
-}
-
-/// Bytes of memory that this process may use: the container's, else the machine's.
-pub(crate) fn memory_of_container() -> u64 {
-    // SAFETY: sysconf takes no pointer and has no precondition.
-    let pages = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) };
-    u64::try_from(pages).unwrap_or(0).saturating_mul(page_size() as u64)
 }
