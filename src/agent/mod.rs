@@ -11,6 +11,7 @@
 
 mod options;
 mod report;
+mod stack;
 mod vm;
 
 use crate::bits;
@@ -36,6 +37,7 @@ const EXIT_CODE: i32 = 64;
 
 /// The agent of this process.
 struct Agent {
+    vm: *mut jni::sys::JavaVM,
     options: Options,
     /// As they were given.
     text: String,
@@ -46,6 +48,11 @@ struct Agent {
     /// `java.version`, once the JVM can be asked.
     java_version: OnceCell<String>,
 }
+
+// SAFETY: the JVM's own pointer, good in every thread.
+unsafe impl Send for Agent {}
+// SAFETY: as above.
+unsafe impl Sync for Agent {}
 
 static AGENT: OnceCell<Agent> = OnceCell::new();
 
@@ -105,7 +112,7 @@ unsafe fn load(vm: *mut jni::sys::JavaVM, text: String) {
     if let Some(other) = os::library::another_with(c"Agent_OnLoad", c"offheap_version") {
         say(&format!("another copy of offheap is loaded, {other}: it has a budget of its own"));
     }
-    if let Err(cause) = start(jvmti, options, text) {
+    if let Err(cause) = start(vm, jvmti, options, text) {
         give_up(strict, &cause);
     }
 }
@@ -119,7 +126,12 @@ fn give_up(strict: bool, cause: &str) {
     say(&format!("{cause}; the JVM keeps its own natives"));
 }
 
-fn start(jvmti: Jvmti, options: Options, text: String) -> Result<(), String> {
+fn start(
+    vm: *mut jni::sys::JavaVM,
+    jvmti: Jvmti,
+    options: Options,
+    text: String,
+) -> Result<(), String> {
     let told =
         |what: &'static str| move |error: vm::Error| format!("{what}: JVMTI error {error:?}");
     let property = |name| jvmti.property(name).unwrap_or_default();
@@ -131,6 +143,8 @@ fn start(jvmti: Jvmti, options: Options, text: String) -> Result<(), String> {
     capabilities.set_can_generate_native_method_bind_events(true);
     // Since 9, and without it the first natives are bound unseen. 8 shows them all.
     capabilities.set_can_generate_early_vmstart(potential.can_generate_early_vmstart());
+    // For the sites of blocks; without it they have no lines.
+    capabilities.set_can_get_line_numbers(potential.can_get_line_numbers());
     jvmti.add_capabilities(&capabilities).map_err(told("natives are bound unseen in this JVM"))?;
 
     let mut callbacks = jvmtiEventCallbacks::default();
@@ -146,6 +160,7 @@ fn start(jvmti: Jvmti, options: Options, text: String) -> Result<(), String> {
     let _ = bits::budget().set_max_memory(limit);
     if options.natives.memory {
         ledger::keep();
+        ledger::sample_every(options.sample);
     }
     if options.allocator == Allocator::Jdk {
         natives::take_blocks_from_originals();
@@ -157,7 +172,7 @@ fn start(jvmti: Jvmti, options: Options, text: String) -> Result<(), String> {
     let (vm_name, vm_version) = (property(c"java.vm.name"), property(c"java.vm.version"));
     // The first and only: `load` has looked.
     let java_version = OnceCell::new();
-    let _ = AGENT.set(Agent { options, text, jdk, vm_name, vm_version, java_version });
+    let _ = AGENT.set(Agent { vm, options, text, jdk, vm_name, vm_version, java_version });
     for event in [
         JVMTI_EVENT_NATIVE_METHOD_BIND,
         JVMTI_EVENT_VM_INIT,
@@ -292,9 +307,13 @@ unsafe extern "system" fn native_method_bind(
     });
 }
 
-unsafe extern "system" fn vm_init(_jvmti: *mut jvmtiEnv, env: *mut JNIEnv, _thread: jobject) {
+unsafe extern "system" fn vm_init(jvmti: *mut jvmtiEnv, env: *mut JNIEnv, _thread: jobject) {
     on_event(|agent| {
         agent.check_first_natives();
+        // SAFETY: the JVM passes its own.
+        let jvmti = unsafe { Jvmti::from_raw(jvmti) };
+        // SAFETY: the JVM's own, whose live phase begins with this event.
+        ledger::set_tracer(Box::new(unsafe { stack::JavaStacks::new(jvmti, agent.vm) }));
         // SAFETY: the event's environment, at the beginning of the live phase.
         match unsafe { natives::start(env.cast()) } {
             // The event comes once.

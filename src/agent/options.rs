@@ -7,17 +7,34 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// What the agent is to do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Options {
     pub(super) limit: Option<Limit>,
     pub(super) natives: Natives,
     pub(super) allocator: Allocator,
     pub(super) report: Option<Target>,
     pub(super) format: Option<Format>,
+    /// Of so many bytes taken one is looked at: whose it is. 0 is every block.
+    pub(super) sample: u64,
     /// Every binding is told on stderr.
     pub(super) verbose: bool,
     /// A native that can't be bound ends the program.
     pub(super) strict: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limit: None,
+            natives: Natives::default(),
+            allocator: Allocator::default(),
+            report: None,
+            format: None,
+            sample: 512 << 10,
+            verbose: false,
+            strict: false,
+        }
+    }
 }
 
 /// How much memory may be taken.
@@ -63,6 +80,9 @@ pub(super) enum Target {
 pub(super) enum Format {
     Text,
     Json,
+    /// A line for each site: its calls, the outermost first, and its live bytes. What flame graphs
+    /// are made of.
+    Collapsed,
 }
 
 /// An option that is not understood: one line for a person.
@@ -80,7 +100,7 @@ impl fmt::Display for BadOption {
 }
 
 const ALL: &str = "limit=SIZE|N%, natives=memory,net,nio, allocator=offheap|jdk, \
-                   report=FILE|stderr, format=text|json, verbose, strict";
+                   report=FILE|stderr, format=text|json|collapsed, sample=SIZE, verbose, strict";
 const LIMIT: &str = "limit=SIZE, a number above 0 with k, m or g, such as limit=512m, or limit=N% \
                      of the container's memory, 1% to 100%";
 const LIMIT_NATIVES: &str = "limit= only with the natives that it limits: natives=memory";
@@ -88,7 +108,8 @@ const NATIVES: &str = "natives= one or more of memory,net,nio";
 const ALLOCATOR: &str = "allocator=offheap or allocator=jdk";
 const REPORT: &str =
     "report=stderr, or report=FILE, in which %p stands for the process and %% for %";
-const FORMAT: &str = "format=text or format=json";
+const FORMAT: &str = "format=text, format=json or format=collapsed";
+const SAMPLE: &str = "sample=SIZE, a number with k, m or g, such as sample=512k; 0 is every block";
 const FLAG: &str = "verbose and strict without a value";
 const ONCE: &str = "each option once";
 
@@ -132,7 +153,12 @@ impl Options {
                 }
                 ("format", Some("text")) => options.format = Some(Format::Text),
                 ("format", Some("json")) => options.format = Some(Format::Json),
+                ("format", Some("collapsed")) => options.format = Some(Format::Collapsed),
                 ("format", _) => return Err(bad(FORMAT)),
+                ("sample", value) => {
+                    let sample = value.and_then(size).map(i64::cast_unsigned);
+                    options.sample = sample.ok_or_else(|| bad(SAMPLE))?;
+                }
                 ("verbose", None) => options.verbose = true,
                 ("strict", None) => options.strict = true,
                 ("verbose" | "strict", Some(_)) => return Err(bad(FLAG)),
@@ -153,6 +179,11 @@ fn limit(value: &str) -> Option<Limit> {
         let percent = digits(percent)?.parse().ok().filter(|percent| (1..=100).contains(percent));
         return percent.map(Limit::Percent);
     }
+    size(value).filter(|bytes| *bytes > 0).map(Limit::Bytes)
+}
+
+/// Bytes, from 0 on.
+fn size(value: &str) -> Option<i64> {
     let (number, shift) = match value.char_indices().next_back()? {
         (end, 'k' | 'K') => (value.get(..end)?, 10),
         (end, 'm' | 'M') => (value.get(..end)?, 20),
@@ -160,7 +191,7 @@ fn limit(value: &str) -> Option<Limit> {
         _ => (value, 0),
     };
     let number: i64 = digits(number)?.parse().ok()?;
-    number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).map(Limit::Bytes)
+    number.checked_mul(1 << shift)
 }
 
 /// The text, if it is a number without a sign.
@@ -230,12 +261,13 @@ mod tests {
             allocator: Allocator::Jdk,
             report: Some(Target::File("/tmp/report-4711-%.json".into())),
             format: Some(Format::Json),
+            sample: 0,
             verbose: true,
             strict: true,
         };
         let forward = "limit=64m,natives=memory,nio,allocator=jdk,report=/tmp/report-%p-%%.json,\
-                       format=json,verbose,strict";
-        let backward = "strict,verbose,format=json,report=/tmp/report-%p-%%.json,allocator=jdk,\
+                       format=json,sample=0,verbose,strict";
+        let backward = "strict,verbose,sample=0k,format=json,report=/tmp/report-%p-%%.json,allocator=jdk,\
                         natives=nio,memory,limit=65536k";
         assert_eq!(parse(forward).unwrap(), expected);
         assert_eq!(parse(backward).unwrap(), expected);
@@ -288,6 +320,9 @@ mod tests {
             ("allocator=tcmalloc", "allocator=tcmalloc", ALLOCATOR),
             ("allocator", "allocator", ALLOCATOR),
             ("format=xml", "format=xml", FORMAT),
+            ("sample=-1", "sample=-1", SAMPLE),
+            ("sample", "sample", SAMPLE),
+            ("sample=1%", "sample=1%", SAMPLE),
             ("report=", "report=", REPORT),
             ("report", "report", REPORT),
             ("report=%q", "report=%q", REPORT),

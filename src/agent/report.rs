@@ -4,6 +4,7 @@ use super::options::{Format, Target};
 use super::{Agent, say};
 use crate::bits::{self, Snapshot};
 use crate::jni::natives::{JDK, JdkNative};
+use crate::ledger::{self, Family, Frame, SiteSum, Sums};
 use crate::net;
 use crate::nio;
 use serde_json::{Value, json};
@@ -16,16 +17,16 @@ use std::sync::{Mutex, PoisonError};
 /// At exit: only if a place for it was given.
 pub(super) fn at_exit(agent: &Agent) {
     if let Some(target) = &agent.options.report {
-        write(agent, target);
+        write(agent, target, false);
     }
 }
 
-/// Somebody asks: on stderr if no other place was given.
+/// Somebody asks: on stderr if no other place was given. The next report tells growth from here on.
 pub(super) fn on_request(agent: &Agent) {
-    write(agent, agent.options.report.as_ref().unwrap_or(&Target::Stderr));
+    write(agent, agent.options.report.as_ref().unwrap_or(&Target::Stderr), true);
 }
 
-fn write(agent: &Agent, target: &Target) {
+fn write(agent: &Agent, target: &Target, mark: bool) {
     /// A request may come while the program ends.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,9 +35,11 @@ fn write(agent: &Agent, target: &Target) {
         Target::Stderr => Format::Text,
         Target::File(_) => Format::Json,
     });
+    let sums = ledger::sums(mark);
     let report = match format {
-        Format::Text => text(agent),
-        Format::Json => format!("{:#}\n", json(agent)),
+        Format::Text => text(agent, &sums),
+        Format::Json => format!("{:#}\n", json(agent, &sums)),
+        Format::Collapsed => collapsed(&sums),
     };
     let written = match target {
         // In one piece, so that nothing comes in between.
@@ -67,7 +70,7 @@ fn name(native: &JdkNative) -> String {
     String::from_utf8_lossy(native.name.to_bytes()).into_owned()
 }
 
-fn json(agent: &Agent) -> Value {
+fn json(agent: &Agent, sums: &Sums) -> Value {
     let Snapshot {
         max_memory,
         reserved_memory,
@@ -131,17 +134,129 @@ fn json(agent: &Agent) -> Value {
             "blocked": channels.inside,
         },
         "natives": natives,
+        "sample": ledger::sample_mean(),
+        "sites": sums.sites.iter().map(site_json).collect::<Vec<Value>>(),
+        "threads": sums
+            .threads
+            .iter()
+            .map(|sum| {
+                json!({
+                    "thread": sum.thread,
+                    "name": thread_name(sum.thread),
+                    "live_bytes": sum.bytes,
+                    "live_blocks": sum.blocks,
+                })
+            })
+            .collect::<Vec<Value>>(),
     })
 }
 
-fn text(agent: &Agent) -> String {
+fn site_json(sum: &SiteSum) -> Value {
+    json!({
+        "owner": sum.site.frames.get(sum.site.owner).map(call),
+        "family": family(sum.site.family),
+        "live_bytes": sum.bytes,
+        "live_blocks": sum.blocks,
+        "sampled_blocks": sum.sampled,
+        "allocated_bytes": sum.ever_bytes,
+        "allocated_blocks": sum.ever_blocks,
+        "growth_bytes": sum.growth,
+        "oldest_seconds": sum.oldest.as_secs_f64(),
+        "median_seconds": sum.median.as_secs_f64(),
+        "stack": sum.site.frames.iter().map(call).collect::<Vec<String>>(),
+    })
+}
+
+/// A call as stack traces have it: `app.Cache.load:17`.
+fn call(frame: &Frame) -> String {
+    let Frame { class, method, line } = frame;
+    match line {
+        Some(line) => format!("{class}.{method}:{line}"),
+        None => format!("{class}.{method}"),
+    }
+}
+
+fn family(family: Family) -> &'static str {
+    match family {
+        Family::DirectBuffer => "direct buffer",
+        Family::TemporaryBuffer => "temporary buffer",
+        Family::Arena => "arena",
+        Family::Unsafe => "Unsafe",
+        Family::Library => "offheap library",
+    }
+}
+
+/// What the kernel calls the thread: the first 15 bytes of its Java name. `None` if it has ended.
+fn thread_name(thread: u32) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/self/task/{thread}/comm")).ok()?;
+    Some(name.trim_end().to_owned())
+}
+
+/// One line a site, `outermost;...;innermost bytes`: what flame graphs are made of.
+fn collapsed(sums: &Sums) -> String {
     let mut text = String::new();
-    // A String takes whatever is written to it.
-    let _ = write_text(&mut text, agent);
+    for sum in &sums.sites {
+        let calls: Vec<String> = sum.site.frames.iter().rev().map(call).collect();
+        // A String takes whatever is written to it.
+        let _ = writeln!(text, "{} {}", calls.join(";"), sum.bytes);
+    }
     text
 }
 
-fn write_text(out: &mut String, agent: &Agent) -> std::fmt::Result {
+fn text(agent: &Agent, sums: &Sums) -> String {
+    let mut text = String::new();
+    // A String takes whatever is written to it.
+    let _ = write_text(&mut text, agent, sums);
+    text
+}
+
+/// Sites and threads in a report for reading; JSON has them all.
+const MOST: usize = 10;
+/// Calls of a site, from its owner outwards.
+const CALLS: usize = 6;
+
+/// Who holds what is live.
+fn write_sites(out: &mut String, sums: &Sums) -> std::fmt::Result {
+    let how = match ledger::sample_mean() {
+        None => return Ok(()),
+        Some(0) => "every block is known".to_owned(),
+        Some(mean) => format!("estimates from a sample, one in {mean} bytes"),
+    };
+    let shown = sums.sites.iter().take(MOST);
+    writeln!(out, "\nWhere it was taken: {} of {} sites, {how}", shown.len(), sums.sites.len())?;
+    writeln!(
+        out,
+        "{:>16} {:>10} {:>12} {:>10} {:>10}  kind, and who took it",
+        "live bytes", "blocks", "growth", "oldest", "median"
+    )?;
+    for sum in shown {
+        let kind = family(sum.site.family);
+        let owner = sum.site.frames.iter().skip(sum.site.owner);
+        let mut calls = owner.take(CALLS).map(call);
+        writeln!(
+            out,
+            "{:>16} {:>10} {:>+12} {:>9.1}s {:>9.1}s  {kind}: {}",
+            sum.bytes,
+            sum.blocks,
+            sum.growth,
+            sum.oldest.as_secs_f64(),
+            sum.median.as_secs_f64(),
+            calls.next().unwrap_or_default()
+        )?;
+        for call in calls {
+            writeln!(out, "{:>65} {call}", "at")?;
+        }
+    }
+    writeln!(out, "\n{:<30} {:>16} {:>12}", "Threads that took it", "live bytes", "blocks")?;
+    for sum in sums.threads.iter().take(MOST) {
+        let name = thread_name(sum.thread).unwrap_or_else(|| "ended".to_owned());
+        let thread = format!("{} ({name})", sum.thread);
+        writeln!(out, "  {thread:<28} {:>16} {:>12}", sum.bytes, sum.blocks)?;
+    }
+    Ok(())
+}
+
+fn write_text(out: &mut String, agent: &Agent, sums: &Sums) -> std::fmt::Result {
     let memory = bits::budget().snapshot();
     let streams = net::counters();
     let channels = nio::totals();
@@ -163,6 +278,7 @@ fn write_text(out: &mut String, agent: &Agent) -> std::fmt::Result {
     row(out, "peak", figure(memory.peak_reserved_memory), figure(memory.peak_count))?;
     row(out, "allocated since the start", memory.ever_reserved_memory, memory.ever_count)?;
     writeln!(out, "  limit: {}; refused: {}", limit_text(memory.max_memory), memory.refusals)?;
+    write_sites(out, sums)?;
     writeln!(
         out,
         "\n{:<30} {:>10} {:>16} {:>10} {:>16} {:>8}",

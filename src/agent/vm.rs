@@ -9,7 +9,8 @@ use jni::sys::{JNI_OK, jint};
 use jvmti_bindings::sys::jni::{JNIEnv, jmethodID};
 use jvmti_bindings::sys::jvmti::{
     JVMTI_ENABLE, JVMTI_ERROR_NONE, JVMTI_ERROR_NOT_AVAILABLE, JVMTI_VERSION_1_2,
-    jvmtiCapabilities, jvmtiEnv, jvmtiError, jvmtiEvent, jvmtiEventCallbacks,
+    jvmtiCapabilities, jvmtiEnv, jvmtiError, jvmtiEvent, jvmtiEventCallbacks, jvmtiFrameInfo,
+    jvmtiLineNumberEntry,
 };
 
 /// An error of the interface, by its number in the specification.
@@ -66,10 +67,36 @@ impl Drop for Text<'_> {
     }
 }
 
+/// One call of a stack: method and place in it.
+pub(super) type Call = jvmtiFrameInfo;
+
+/// Room for a stack.
+pub(super) const NO_CALL: Call = Call { method: ptr::null_mut(), location: 0 };
+
 /// A method as the class file names it.
 pub(super) struct Method {
     pub(super) name: String,
     pub(super) signature: String,
+}
+
+/// `GetEnv`: the calling thread's environment of that version of JNI, or the tool interface's; NULL
+/// if there is none.
+///
+/// # Safety
+/// `vm` is the JVM's own.
+pub(super) unsafe fn environment(vm: *mut jni::sys::JavaVM, version: jint) -> *mut c_void {
+    let mut env: *mut c_void = ptr::null_mut();
+    // SAFETY: the caller guarantees the pointer, which points to its table.
+    let table = unsafe { *vm };
+    // SAFETY: the table is the JVM's, and good as long as the JVM.
+    let table = unsafe { &*table };
+    // SAFETY: a table of JNI 1.2, or of a later one, which begins with it.
+    let get_env = unsafe { table.v1_2.GetEnv };
+    // SAFETY: the out-parameter is writable.
+    match unsafe { get_env(vm, &raw mut env, version) } {
+        JNI_OK => env,
+        _ => ptr::null_mut(),
+    }
 }
 
 impl Jvmti {
@@ -78,16 +105,9 @@ impl Jvmti {
     /// # Safety
     /// `vm` is the JVM's own.
     pub(super) unsafe fn of(vm: *mut jni::sys::JavaVM) -> Option<Self> {
-        let mut env: *mut c_void = ptr::null_mut();
-        // SAFETY: the caller guarantees the pointer, which points to its table.
-        let table = unsafe { *vm };
-        // SAFETY: the table is the JVM's, and good as long as the JVM.
-        let table = unsafe { &*table };
-        // SAFETY: a table of JNI 1.2, or of a later one, which begins with it.
-        let get_env = unsafe { table.v1_2.GetEnv };
-        // SAFETY: the out-parameter is writable.
-        let result: jint = unsafe { get_env(vm, &raw mut env, JVMTI_VERSION_1_2) };
-        (result == JNI_OK && !env.is_null()).then(|| Self(env.cast()))
+        // SAFETY: the caller guarantees the JVM.
+        let env = unsafe { environment(vm, JVMTI_VERSION_1_2) };
+        (!env.is_null()).then(|| Self(env.cast()))
     }
 
     /// As an event's callback gets it.
@@ -123,6 +143,38 @@ impl Jvmti {
         let mut text = Text { jvmti: &self, text: ptr::null_mut() };
         call!(self, GetSystemProperty(name.as_ptr(), &raw mut text.text)).ok()?;
         Some(text.to_owned())
+    }
+
+    /// The calling thread's stack, the innermost call first; as much of it as there is room for.
+    pub(super) fn stack(self, room: &mut [Call]) -> Result<&[Call], Error> {
+        let most = jint::try_from(room.len()).unwrap_or(jint::MAX);
+        let mut count = 0;
+        let (to, count_to) = (room.as_mut_ptr(), &raw mut count);
+        call!(self, GetStackTrace(ptr::null_mut(), 0, most, to, count_to))?;
+        Ok(room.get(..usize::try_from(count).unwrap_or(0)).unwrap_or_default())
+    }
+
+    /// The line of a call, if the class file tells.
+    ///
+    /// # Safety
+    /// `call` is part of a stack of this thread that has not been left since.
+    pub(super) unsafe fn line(self, call: &Call) -> Option<u32> {
+        let mut count = 0;
+        let mut table: *mut jvmtiLineNumberEntry = ptr::null_mut();
+        let (count_to, table_to) = (&raw mut count, &raw mut table);
+        call!(self, GetLineNumberTable(call.method, count_to, table_to)).ok()?;
+        let entries = usize::try_from(count).unwrap_or(0);
+        let line = if table.is_null() {
+            None
+        } else {
+            // SAFETY: the JVM has just made the table, so long, and it is ours until given back.
+            let table = unsafe { core::slice::from_raw_parts(table, entries) };
+            let before = table.iter().filter(|entry| entry.start_location <= call.location);
+            before.max_by_key(|entry| entry.start_location).map(|entry| entry.line_number)
+        };
+        // An error would leave the memory with the JVM; NULL is allowed.
+        let _ = call!(self, Deallocate(table.cast()));
+        line.and_then(|line| u32::try_from(line).ok())
     }
 
     /// The method's name and signature.

@@ -50,6 +50,16 @@ impl<T> Live<T> {
         self.shard(address).remove(&address.addr())
     }
 
+    /// Looks at every block. A part of the table is locked meanwhile, so `look` must be quick, and
+    /// take or give no block.
+    pub(crate) fn for_each(&self, mut look: impl FnMut(&T)) {
+        for shard in &self.shards {
+            // A panic under the lock leaves the map whole.
+            let shard = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.values().for_each(&mut look);
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.shards.iter().all(|shard| shard.0.lock().unwrap().is_empty())

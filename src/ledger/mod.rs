@@ -1,5 +1,6 @@
 //! The live blocks: each one that was taken through this library while it keeps books, with its
-//! size and who must take it back.
+//! size, since when, by which thread, and who must take it back; and for a sample of them, by bytes,
+//! the stack of the call that took it.
 //!
 //! Books are kept from [`keep`] on, which is called before the first block is taken, or never. Then
 //! [`allocate`], [`reallocate`] and [`free`] do what `Unsafe`'s methods do, and besides
@@ -14,13 +15,20 @@
 //! the process through other functions, and the caller is told so.
 
 mod live;
+mod sample;
+mod site;
+mod sum;
 
 use crate::bits;
 use crate::error::Errno;
 use crate::memory;
+use crate::os;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 pub(crate) use live::Live;
+pub use sample::{sample_every, sample_mean};
+pub use site::{Family, Frame, Site, SiteId, Tracer, intern, set_tracer};
+pub use sum::{SiteSum, Sums, ThreadSum, sums};
 
 /// Whose allocator a block came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +109,30 @@ impl Allocator for Library {
 /// A block in the books.
 struct Block {
     bytes: i64,
+    /// Of a sampled block.
+    site: Option<SiteId>,
+    /// When it was taken, in hundredths of a second of the coarse clock.
+    born: u32,
+    /// Who took it: the kernel's number of the thread.
+    thread: u32,
     owner: Owner,
+}
+
+// Beside it in the table stands the address, and a byte of the table's own.
+const _: () = assert!(size_of::<Block>() <= 24);
+
+impl Block {
+    /// One that the calling thread takes now.
+    fn new(bytes: i64, owner: Owner) -> Self {
+        let site = site::of_block(bytes.cast_unsigned());
+        Self { bytes, site, born: now(), thread: os::thread_id(), owner }
+    }
+}
+
+/// Hundredths of a second of the coarse clock; they begin anew after 497 days.
+#[expect(clippy::cast_possible_truncation, reason = "they begin anew")]
+fn now() -> u32 {
+    (os::clock::monotonic_coarse().as_millis() / 10) as u32
 }
 
 static KEPT: AtomicBool = AtomicBool::new(false);
@@ -134,7 +165,7 @@ pub fn allocate<A: Allocator>(
     let size = figure(bytes)?;
     bits::reserve_memory(size, size)?;
     let block = allocator.allocate(owner, bytes).inspect_err(|_| unreserve(size))?;
-    if let Err(errno) = enter(block, Block { bytes: size, owner }) {
+    if let Err(errno) = enter(block, Block::new(size, owner)) {
         // SAFETY: no one but us has seen the block.
         unsafe { allocator.free(owner, block) };
         unreserve(size);
@@ -178,7 +209,7 @@ pub unsafe fn reallocate<A: Allocator>(
     match moved {
         Ok(block) => {
             shrink(before - size);
-            enter_again(block, Block { bytes: size, owner });
+            enter_again(block, Block::new(size, owner));
             Ok(Some(block))
         }
         Err(error) => {

@@ -133,10 +133,10 @@ fn a_block_freed_behind_our_back_is_given_up_when_its_address_comes_again() {
     let _alone = alone();
     let block = allocate(&Library, Owner::Library, 64).unwrap();
     BLOCKS.remove(block);
-    let far = Block { bytes: 2 * FAR, owner: Owner::Library };
+    let far = Block::new(2 * FAR, Owner::Library);
     bits::reserve_memory(2 * FAR, 2 * FAR).unwrap();
     enter(block, far).unwrap();
-    enter(block, Block { bytes: 64, owner: Owner::Library }).unwrap();
+    enter(block, Block::new(64, Owner::Library)).unwrap();
     assert!(reserved() < FAR);
     // SAFETY: a live block of this thread's, not used again.
     assert!(unsafe { free(&Library, block) });

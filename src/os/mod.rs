@@ -5,6 +5,7 @@
 //! by the modules above.
 
 pub(crate) mod cgroup;
+pub(crate) mod clock;
 pub(crate) mod file;
 pub(crate) mod heap;
 pub(crate) mod library;
@@ -40,4 +41,21 @@ pub(crate) fn page_size() -> usize {
 pub(crate) fn exit(code: c_int) -> ! {
     // SAFETY: no precondition.
     unsafe { libc::_exit(code) }
+}
+
+/// The kernel's number of the calling thread, asked once a thread; 0 if there is none.
+pub(crate) fn thread_id() -> u32 {
+    use core::cell::Cell;
+    thread_local! {
+        static THREAD: Cell<u32> = const { Cell::new(0) };
+    }
+    let ask = |thread: &Cell<u32>| {
+        if thread.get() == 0 {
+            // SAFETY: no precondition.
+            thread.set(u32::try_from(unsafe { libc::gettid() }).unwrap_or(0));
+        }
+        thread.get()
+    };
+    // A thread that is ending may have no such variable any more.
+    THREAD.try_with(ask).unwrap_or(0)
 }

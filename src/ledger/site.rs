@@ -1,0 +1,194 @@
+//! Where blocks are taken: the stacks of sampled allocations, each kept once.
+
+use super::sample;
+use core::num::NonZeroU32;
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// More sites than any program has that one would want to read about. Blocks of further ones are
+/// counted, and have no site.
+const MOST: usize = 1 << 16;
+
+/// What kind of memory a block is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// A direct buffer.
+    DirectBuffer,
+    /// A temporary buffer of a channel, which its thread keeps.
+    TemporaryBuffer,
+    /// An arena's segment.
+    Arena,
+    /// The runtime's raw memory, taken by the program itself.
+    Unsafe,
+    /// This library's, for the managed program.
+    Library,
+}
+
+/// One call of a stack, as the runtime names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The class's binary name.
+    pub class: String,
+    /// The method's name.
+    pub method: String,
+    /// The line of the source, if it is known.
+    pub line: Option<u32>,
+}
+
+/// A place in the program at which blocks are taken.
+#[derive(Debug)]
+pub struct Site {
+    /// The calls, the innermost first.
+    pub frames: Vec<Frame>,
+    /// The place in `frames` of the first one that is the program's own, which the site is called
+    /// after; 0 if there is none.
+    pub owner: usize,
+    /// What is taken here.
+    pub family: Family,
+    /// Estimates of all blocks ever taken here: bytes, and thousandths of blocks.
+    ever: [AtomicU64; 2],
+    /// The live bytes at the last mark.
+    marked: AtomicU64,
+}
+
+impl Site {
+    /// A site at which nothing has been taken yet.
+    #[must_use]
+    pub fn new(frames: Vec<Frame>, owner: usize, family: Family) -> Self {
+        Self { frames, owner, family, ever: Default::default(), marked: AtomicU64::new(0) }
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an estimate, above 0"
+    )]
+    fn sampled(&self, bytes: u64) {
+        let weight = sample::weight(bytes, sample::sample_mean().unwrap_or(0));
+        let [ever_bytes, ever_blocks] = &self.ever;
+        ever_bytes.fetch_add((weight * bytes as f64).round() as u64, Ordering::Relaxed);
+        ever_blocks.fetch_add((weight * 1000.0).round() as u64, Ordering::Relaxed);
+    }
+
+    /// Estimates of the bytes and blocks ever taken here.
+    #[must_use]
+    pub fn ever(&self) -> (u64, u64) {
+        let [bytes, blocks] = self.ever.each_ref().map(|sum| sum.load(Ordering::Relaxed));
+        (bytes, (blocks + 500) / 1000)
+    }
+
+    /// The live bytes at the last mark; `now` is the new one, if there is to be one.
+    pub(super) fn mark(&self, now: Option<u64>) -> u64 {
+        match now {
+            Some(now) => self.marked.swap(now, Ordering::Relaxed),
+            None => self.marked.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// The name of a site in a block's entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SiteId(NonZeroU32);
+
+impl SiteId {
+    fn index(self) -> usize {
+        usize::try_from(self.0.get()).unwrap_or(0).saturating_sub(1)
+    }
+}
+
+/// Who can tell where the calling thread is. Called on the allocating thread, with no lock held.
+pub trait Tracer: Send + Sync {
+    /// The site, by way of [`intern`]; `None` if the thread is nowhere.
+    fn site(&self) -> Option<SiteId>;
+}
+
+static TRACER: OnceLock<Box<dyn Tracer>> = OnceLock::new();
+
+/// From now on sampled blocks have a site. Only the first call counts.
+pub fn set_tracer(tracer: Box<dyn Tracer>) {
+    // A second one would name the same places.
+    let _ = TRACER.set(tracer);
+}
+
+/// The site of a block of this size that the calling thread takes, if it is sampled.
+pub(super) fn of_block(bytes: u64) -> Option<SiteId> {
+    if !sample::is_sampled(bytes) {
+        return None;
+    }
+    let id = TRACER.get()?.site()?;
+    if let Some(site) = get(id) {
+        site.sampled(bytes);
+    }
+    Some(id)
+}
+
+/// All sites, and their keys.
+#[derive(Default)]
+struct Sites {
+    by_key: HashMap<Box<[u64]>, SiteId>,
+    all: Vec<Arc<Site>>,
+}
+
+static SITES: LazyLock<Mutex<Sites>> = LazyLock::new(Mutex::default);
+
+fn sites() -> MutexGuard<'static, Sites> {
+    // A panic under the lock leaves map and list whole: the list is extended first.
+    SITES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The site of that key, a stack as the runtime has it; `describe` makes it, called with no lock
+/// held and only the first time. `None` if there are too many.
+pub fn intern(key: &[u64], describe: impl FnOnce() -> Site) -> Option<SiteId> {
+    if let Some(id) = sites().by_key.get(key) {
+        return Some(*id);
+    }
+    let site = Arc::new(describe());
+    let mut sites = sites();
+    // Another thread may have been faster.
+    if let Some(id) = sites.by_key.get(key) {
+        return Some(*id);
+    }
+    if sites.all.len() >= MOST {
+        return None;
+    }
+    sites.all.push(site);
+    let id = SiteId(u32::try_from(sites.all.len()).ok().and_then(NonZeroU32::new)?);
+    sites.by_key.insert(key.into(), id);
+    Some(id)
+}
+
+/// The site of that name.
+pub(super) fn get(id: SiteId) -> Option<Arc<Site>> {
+    sites().all.get(id.index()).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(method: &str) -> Site {
+        let frame = Frame { class: "C".to_owned(), method: method.to_owned(), line: Some(7) };
+        Site::new(vec![frame], 0, Family::Unsafe)
+    }
+
+    #[test]
+    fn a_stack_is_described_once_and_found_again() {
+        let first = intern(&[1, 2, 3], || site("first")).unwrap();
+        let again = intern(&[1, 2, 3], || panic!("described twice"));
+        let other = intern(&[1, 2], || site("other")).unwrap();
+        assert_eq!(again, Some(first));
+        assert_ne!(first, other);
+        assert_eq!(get(other).unwrap().frames[0].method, "other");
+    }
+
+    #[test]
+    fn threads_that_meet_a_new_stack_agree_on_its_site() {
+        let ids = std::thread::scope(|scope| {
+            let meet = || intern(&[77, 78], || site("met")).unwrap();
+            [(); 8].map(|()| scope.spawn(meet)).map(|thread| thread.join().unwrap())
+        });
+        assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    }
+}
