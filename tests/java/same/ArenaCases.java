@@ -1,0 +1,2 @@
+package same;
+final class ArenaCases { private ArenaCases() {} static void add(Cases cases) {} }

@@ -1,0 +1,2 @@
+package same;
+final class ChannelCases { private ChannelCases() {} static void add(Cases cases) {} }

@@ -1,0 +1,2 @@
+package same;
+final class DatagramCases { private DatagramCases() {} static void add(Cases cases) {} }

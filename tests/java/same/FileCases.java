@@ -1,0 +1,2 @@
+package same;
+final class FileCases { private FileCases() {} static void add(Cases cases) {} }

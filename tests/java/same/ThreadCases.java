@@ -1,0 +1,2 @@
+package same;
+final class ThreadCases { private ThreadCases() {} static void add(Cases cases) {} }
