@@ -381,8 +381,10 @@ final class ChannelCases {
         }
         long first = sent;
         Findings findings = new Findings().add("some, not all", () -> first > 0 && first < content.capacity());
-        findings.add("one more", () -> pair.near.write(ByteBuffer.allocate(1)));
-        findings.add("gathered", () -> gather(pair));
+        findings.add("more", () -> {
+            content.position((int) first).limit(content.capacity());
+            return pair.near.write(content) + " " + pair.near.write(new ByteBuffer[] {content, content.duplicate()});
+        });
         Work<String> far = Work.start(() -> Text.digest(all(pair.far)));
         pair.near.configureBlocking(true);
         content.position((int) first).limit(content.capacity());

@@ -17,17 +17,13 @@ final class Text {
         }
     }
 
-    /** Class and message. */
+    /** Class and message, save what a message says of addresses and of how much is in use. */
     static String of(Throwable thrown) {
         if (thrown instanceof ExecutionException) {
             return of(thrown.getCause());
         }
-        return thrown.getClass().getName() + ": " + thrown.getMessage();
-    }
-
-    /** With every number replaced, for messages that say how much is in use. */
-    static String withoutNumbers(String text) {
-        return text == null ? null : text.replaceAll("[0-9]+", "#");
+        String text = thrown.getClass().getName() + ": " + thrown.getMessage();
+        return text.replaceAll("(allocated|address): ?[0-9a-fx]+", "$1: #");
     }
 
     static String digest(byte[] bytes) {
