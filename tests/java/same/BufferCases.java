@@ -144,11 +144,9 @@ final class BufferCases {
                     ByteBuffer buffer = ByteBuffer.allocateDirect(capacity);
                     byte[] content = new byte[capacity];
                     buffer.get(content);
-                    for (byte b : content) {
-                        dirty += b == 0 ? 0 : 1;
-                    }
+                    dirty += java.util.Arrays.equals(content, new byte[capacity]) ? 0 : 1;
                 }
-                return dirty + " bytes are not 0";
+                return dirty + " are not";
             });
         }
         return findings;
@@ -236,14 +234,20 @@ final class BufferCases {
     /** Array to buffer and back, buffer to buffer, with and without swapping, short enough for a loop and longer. */
     private static Object bulk(ByteOrder order) {
         Findings findings = new Findings();
-        for (int n : new int[] {0, 1, 2, 3, 6, 7, 8, 64, 1001, 150000}) {
+        for (int n : new int[] {0, 1, 2, 3, 6, 7, 8, 64, 1001, 20_000, 140_000}) {
             int start = n % 5;
             ByteBuffer bytes = ByteBuffer.allocateDirect(8 * n + 16);
             ByteBuffer other = ByteBuffer.allocateDirect(8 * n + 16);
             bytes.position(start);
             bytes.order(order);
             other.order(ORDERS[n % 2]);
-            ByteBuffer random = ByteBuffer.wrap(Text.bytes(8 * n, n));
+            ByteBuffer random = ByteBuffer.allocateDirect(8 * n);
+            random.put(Text.bytes(8 * n, n)).clear();
+            findings.add("long " + n, () -> bulkLongs(n, random, bytes, other));
+            if (n > 100_000) {
+                // More than a MiB is what only the longs are for: interpreted, the others take too long.
+                continue;
+            }
             findings.add("short " + n, () -> {
                 short[] array = new short[n + 4];
                 random.asShortBuffer().get(array, 2, n);
@@ -255,7 +259,7 @@ final class BufferCases {
                 heap.put((ShortBuffer) bytes.asShortBuffer().limit(n));
                 heap.flip();
                 bytes.asShortBuffer().put(heap);
-                return java.util.Arrays.hashCode(back) + " " + Text.digest(bytes) + " " + Text.digest(other);
+                return Text.digest(bytes) + " " + Text.digest(other);
             });
             findings.add("char " + n, () -> {
                 char[] array = new char[n + 4];
@@ -265,7 +269,7 @@ final class BufferCases {
                 char[] back = new char[n + 4];
                 other.asCharBuffer().get(back, 3, n);
                 bytes.asCharBuffer().put(CharBuffer.wrap(back));
-                return java.util.Arrays.hashCode(back) + " " + Text.digest(bytes) + " " + Text.digest(other);
+                return Text.digest(bytes) + " " + Text.digest(other);
             });
             findings.add("int " + n, () -> {
                 int[] array = new int[n + 4];
@@ -275,47 +279,44 @@ final class BufferCases {
                 int[] back = new int[n + 4];
                 other.asIntBuffer().get(back, 3, n);
                 bytes.asIntBuffer().put(IntBuffer.wrap(back, 1, n));
-                return java.util.Arrays.hashCode(back) + " " + Text.digest(bytes) + " " + Text.digest(other);
-            });
-            findings.add("long " + n, () -> {
-                long[] array = new long[n + 4];
-                random.asLongBuffer().get(array, 2, n);
-                bytes.asLongBuffer().put(array, 2, n);
-                other.asLongBuffer().put((LongBuffer) bytes.asLongBuffer().limit(n));
-                long[] back = new long[n + 4];
-                other.asLongBuffer().get(back, 3, n);
-                bytes.asLongBuffer().put(LongBuffer.wrap(back, 1, n));
-                return java.util.Arrays.hashCode(back) + " " + Text.digest(bytes) + " " + Text.digest(other);
+                return Text.digest(bytes) + " " + Text.digest(other);
             });
             findings.add("float " + n, () -> {
                 float[] array = new float[n + 4];
-                for (int i = 0; i < n; i++) {
-                    array[i + 2] = i / 3f;
-                }
+                random.asFloatBuffer().get(array, 2, n);
                 bytes.asFloatBuffer().put(array, 2, n);
                 other.asFloatBuffer().put((FloatBuffer) bytes.asFloatBuffer().limit(n));
                 float[] back = new float[n + 4];
                 other.asFloatBuffer().get(back, 3, n);
                 bytes.asFloatBuffer().put(FloatBuffer.wrap(back, 1, n));
-                return java.util.Arrays.hashCode(back) + " " + Text.digest(bytes) + " " + Text.digest(other);
+                return Text.digest(bytes) + " " + Text.digest(other);
             });
             findings.add("double " + n, () -> {
                 double[] array = new double[n + 4];
-                for (int i = 0; i < n; i++) {
-                    array[i + 2] = i / 7d;
-                }
+                random.asDoubleBuffer().get(array, 2, n);
                 bytes.asDoubleBuffer().put(array, 2, n);
                 other.asDoubleBuffer().put((DoubleBuffer) bytes.asDoubleBuffer().limit(n));
                 double[] back = new double[n + 4];
                 other.asDoubleBuffer().get(back, 3, n);
                 bytes.asDoubleBuffer().put(DoubleBuffer.wrap(back, 1, n));
-                return java.util.Arrays.hashCode(back) + " " + Text.digest(bytes) + " " + Text.digest(other);
+                return Text.digest(bytes) + " " + Text.digest(other);
             });
         }
         findings.add("too many", () -> ByteBuffer.allocateDirect(32).order(order).asIntBuffer().put(new int[9]));
         findings.add("too few", () -> ByteBuffer.allocateDirect(32).order(order).asIntBuffer().get(new int[9]));
         findings.add("a bad range", () -> ByteBuffer.allocateDirect(32).order(order).asIntBuffer().get(new int[9], 5, 5));
         return findings;
+    }
+
+    private static String bulkLongs(int n, ByteBuffer random, ByteBuffer bytes, ByteBuffer other) {
+        long[] array = new long[n + 4];
+        random.asLongBuffer().get(array, 2, n);
+        bytes.asLongBuffer().put(array, 2, n);
+        other.asLongBuffer().put((LongBuffer) bytes.asLongBuffer().limit(n));
+        long[] back = new long[n + 4];
+        other.asLongBuffer().get(back, 3, n);
+        bytes.asLongBuffer().put(LongBuffer.wrap(back, 1, n));
+        return Text.digest(bytes) + " " + Text.digest(other);
     }
 
     private static Object bulkOverlapping(ByteOrder order) {

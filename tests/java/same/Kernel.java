@@ -54,17 +54,24 @@ final class Kernel {
     }
 
     private static String[] connection(int local, int remote) throws IOException {
-        String from = String.format(":%04X", local);
-        String to = String.format(":%04X", remote);
+        String from = hex(local);
+        String to = hex(remote);
         for (String table : new String[] {"/proc/self/net/tcp6", "/proc/self/net/tcp"}) {
             String text = new String(Files.readAllBytes(Paths.get(table)), StandardCharsets.US_ASCII);
-            for (String line : text.split("\n")) {
-                String[] fields = line.trim().split(" +");
-                if (fields.length > 4 && fields[1].endsWith(from) && fields[2].endsWith(to)) {
-                    return fields;
+            // local address, remote address, state, queues
+            for (int at = text.indexOf(from); at >= 0; at = text.indexOf(from, at + 1)) {
+                int end = text.indexOf('\n', at);
+                if (text.startsWith(to, text.indexOf(':', at + from.length()))) {
+                    int start = text.lastIndexOf('\n', at);
+                    return text.substring(start + 1, end).trim().split(" +");
                 }
             }
         }
         return null;
+    }
+
+    private static String hex(int port) {
+        String digits = Integer.toHexString(port).toUpperCase(java.util.Locale.ROOT);
+        return ":" + "0000".substring(digits.length()) + digits + " ";
     }
 }

@@ -289,7 +289,7 @@ final class MemoryCases {
         findings.add("a large array", () -> {
             byte[] array = new byte[3_000_001];
             Raw.set(array, Raw.base(byte[].class) + 1, 3_000_000, (byte) 0x77);
-            return array[0] + " " + array[1] + " " + Arrays.hashCode(array);
+            return array[0] + " " + array[1] + " " + Text.digest(array);
         });
         return findings;
     }

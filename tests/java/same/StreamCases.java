@@ -442,8 +442,9 @@ final class StreamCases {
     }
 
     private static Object interruptDuringWrite(Pair pair) throws Exception {
+        pair.near.setSendBufferSize(1 << 16);
         Work<String> work = Work.start(() -> {
-            pair.out.write(Text.bytes(8 << 20));
+            pair.out.write(Text.bytes(6 << 20));
             pair.near.shutdownOutput();
             return "written, interrupted: " + Thread.interrupted();
         }).blocked();
