@@ -100,7 +100,14 @@ final class BufferCases {
         for (int capacity : new int[] {0, 1, 100, 65536, 4 * MIB, -1, Integer.MIN_VALUE}) {
             findings.add(String.valueOf(capacity), () -> ByteBuffer.allocateDirect(capacity));
         }
-        findings.add("absolute access", () -> ByteBuffer.allocateDirect(4).get(4));
+        findings.add("absolute access", () -> {
+            try {
+                return ByteBuffer.allocateDirect(4).get(4);
+            } catch (IndexOutOfBoundsException thrown) {
+                // Compiled code of some versions gives the index as message, the interpreter gives none.
+                return thrown.getClass();
+            }
+        });
         findings.add("relative access", () -> ByteBuffer.allocateDirect(0).get());
         findings.add("put to a read-only one", () -> ByteBuffer.allocateDirect(4).asReadOnlyBuffer().put((byte) 1));
         findings.add("array", () -> ByteBuffer.allocateDirect(4).array());

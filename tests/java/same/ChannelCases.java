@@ -381,10 +381,6 @@ final class ChannelCases {
         }
         long first = sent;
         Findings findings = new Findings().add("some, not all", () -> first > 0 && first < content.capacity());
-        findings.add("more", () -> {
-            content.position((int) first).limit(content.capacity());
-            return pair.near.write(content) + " " + pair.near.write(new ByteBuffer[] {content, content.duplicate()});
-        });
         Work<String> far = Work.start(() -> Text.digest(all(pair.far)));
         pair.near.configureBlocking(true);
         content.position((int) first).limit(content.capacity());
