@@ -1,13 +1,17 @@
 package same;
 
 import java.io.PrintStream;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 
 /**
- * Runs the cases whose names start with one of the arguments, or all, and prints what each found.
+ * Runs the cases whose names start with one of the arguments, or all, and prints what each found. An argument
+ * {@code -NAME} leaves those out whose names start so.
  *
  * <p>What is printed is the same in every run on a JDK, so that a run on the JDK's natives can be compared with one
- * on others: no addresses, ports, times, counts that depend on scheduling.
+ * on others: no addresses, ports, times, counts that depend on scheduling. Exceptions keep their messages under
+ * {@code -XX:-OmitStackTraceInFastThrow}; without it, compiled code may leave out that of one often thrown.
  */
 public final class Main {
     /** Far longer than any case takes, even compiled in full on a busy machine. */
@@ -19,7 +23,7 @@ public final class Main {
     /**
      * Runs the cases.
      *
-     * @param args starts of names, none for all
+     * @param args starts of names
      */
     public static void main(String[] args) throws InterruptedException {
         Cases cases = new Cases();
@@ -49,12 +53,16 @@ public final class Main {
     }
 
     private static boolean isWanted(String name, String[] args) {
+        List<String> in = new ArrayList<>();
+        List<String> out = new ArrayList<>();
         for (String arg : args) {
-            if (name.startsWith(arg)) {
-                return true;
+            if (arg.startsWith("-")) {
+                out.add(arg.substring(1));
+            } else {
+                in.add(arg);
             }
         }
-        return args.length == 0;
+        return (in.isEmpty() || in.stream().anyMatch(name::startsWith)) && out.stream().noneMatch(name::startsWith);
     }
 
     private static void run(String name, Cases.Body body) throws InterruptedException {
