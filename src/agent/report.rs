@@ -154,7 +154,7 @@ fn write_text(out: &mut String, agent: &Agent) -> std::fmt::Result {
         agent.vm_version,
         std::process::id()
     )?;
-    writeln!(out, "\nMemory below the heap {:>26} {:>12}", "bytes", "blocks")?;
+    writeln!(out, "\n{:<30} {:>16} {:>12}", "Memory below the heap", "bytes", "blocks")?;
     let row = |out: &mut String, what: &str, bytes: u64, blocks: u64| {
         writeln!(out, "  {what:<28} {bytes:>16} {blocks:>12}")
     };
