@@ -12,9 +12,10 @@ mod common {
     pub(crate) mod child;
     pub(crate) mod jdk;
     pub(crate) mod library;
+    pub(crate) mod trace;
 }
 
-use common::{c, child, jdk, library};
+use common::{c, child, jdk, library, trace};
 use jdk::{Jdk, class_path, java_library, on_each, programs};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -214,66 +215,11 @@ fn streams_do_what_the_jdks_do() {
     });
 }
 
-/// The system calls on sockets that the program's thread `calls` makes, without what differs from
-/// run to run: descriptor numbers, and what was moved.
+/// The system calls on sockets that the program makes.
 fn system_calls(jdk: &Jdk, streams: Streams) -> Vec<String> {
-    let trace = scratch().join(format!("trace-{}-{streams:?}", jdk.version));
-    let mut strace = Command::new("strace");
-    jdk::without_cargos_path(&mut strace);
-    strace.args(["-f", "-qq", "-s", "16", "-e", "signal=none", "-o"]).arg(&trace);
-    strace.args(["-e", "trace=sendto,recvfrom,poll,prctl"]);
-    let java = jdk.java();
-    strace.arg(java.get_program()).args(java.get_args());
-    program(&mut strace, jdk, "StreamCalls", streams);
-    let run = child::run(&mut strace, LIMIT, "strace (Debian: strace)");
-    assert!(run.status.success(), "{strace:?}\n{}", run.output);
-    let trace = std::fs::read_to_string(&trace).expect("the trace");
-    calls_of_thread(&trace, "calls")
-}
-
-fn calls_of_thread(trace: &str, name: &str) -> Vec<String> {
-    let named = format!("prctl(PR_SET_NAME, \"{name}\"");
-    let thread = trace
-        .lines()
-        .find(|line| line.contains(&named))
-        .and_then(|line| line.split_whitespace().next())
-        .unwrap_or_else(|| panic!("no thread {name} in the trace"));
-    let mut unfinished: Option<&str> = None;
-    let mut calls = Vec::new();
-    for line in trace.lines() {
-        let Some(call) = line.strip_prefix(thread).filter(|rest| rest.starts_with(' ')) else {
-            continue;
-        };
-        let call = call.trim_start();
-        if let Some(start) = call.strip_suffix(" <unfinished ...>") {
-            unfinished = Some(start);
-        } else if let Some((_, end)) = call.split_once(" resumed>") {
-            let start = unfinished.take().unwrap_or_default();
-            calls.push(without_descriptor(&format!("{start}{end}")));
-        } else {
-            calls.push(without_descriptor(call));
-        }
-    }
-    calls.retain(|call| !call.starts_with("prctl"));
-    calls
-}
-
-/// `sendto(27, ""..., 5, 0, NULL, 0) = 5` without the 27; likewise poll's `fd=27`.
-fn without_descriptor(call: &str) -> String {
-    let digits = |text: &str| text.trim_start_matches(|c: char| c.is_ascii_digit()).to_owned();
-    let mut call = call.split_whitespace().collect::<Vec<_>>().join(" ");
-    for mark in ["sendto(", "recvfrom(", "fd="] {
-        call = call
-            .split(mark)
-            .enumerate()
-            .map(
-                |(i, part)| {
-                    if i == 0 { part.to_owned() } else { format!("{mark}FD{}", digits(part)) }
-                },
-            )
-            .collect();
-    }
-    call
+    let mut java = jdk.java();
+    program(&mut java, jdk, "StreamCalls", streams);
+    trace::calls(&java, "sendto,recvfrom,poll", LIMIT)
 }
 
 #[test]
@@ -353,21 +299,4 @@ fn a_test_that_junit_leaves_out_is_seen() {
                   c() Assumption failed: Java 21 has them first\n";
     assert_eq!(left_out(output, 17), ["  b() Assumption failed: no noexec mount here"]);
     assert_eq!(left_out(output, 21).len(), 2);
-}
-
-#[test]
-fn a_trace_is_read_thread_by_thread() {
-    let trace = "7 prctl(PR_SET_NAME, \"calls\") = 0\n\
-                 8 sendto(3, \"\"..., 9, 0, NULL, 0) = 9\n\
-                 7 poll([{fd=27, events=POLLIN}], 1, 5 <unfinished ...>\n\
-                 8 sendto(3, \"\"..., 9, 0, NULL, 0) = 9\n\
-                 7 <... poll resumed>) = 0 (Timeout)\n\
-                 7 sendto(27, \"\"..., 5, 0, NULL, 0) = 5\n";
-    assert_eq!(
-        calls_of_thread(trace, "calls"),
-        [
-            "poll([{fd=FD, events=POLLIN}], 1, 5) = 0 (Timeout)",
-            "sendto(FD, \"\"..., 5, 0, NULL, 0) = 5"
-        ]
-    );
 }

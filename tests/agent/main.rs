@@ -5,14 +5,21 @@
 
 #[path = "../common"]
 mod common {
+    pub(crate) mod apart;
     pub(crate) mod c;
     pub(crate) mod child;
     pub(crate) mod jdk;
     pub(crate) mod library;
+    pub(crate) mod trace;
 }
 
 mod binding;
+mod calls;
+mod exits;
 mod one_budget;
+mod options;
+mod program;
+mod same;
 
 use common::library;
 use std::path::{Path, PathBuf};

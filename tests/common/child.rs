@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io::{Read, Seek};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -22,34 +23,45 @@ pub(crate) fn run(command: &mut Command, limit: Duration, package: &str) -> Fini
     let mut child = command.spawn().unwrap_or_else(|error| {
         panic!("{error}: {command:?}\nThe program comes with: {package}");
     });
-    let deadline = Instant::now() + limit;
-    let status = loop {
-        if let Some(status) = child.try_wait().expect("a child to wait for") {
-            break Some(status);
-        }
-        if Instant::now() > deadline {
-            child.kill().expect("a child to kill");
-            child.wait().expect("a killed child");
-            break None;
-        }
-        sleep(Duration::from_millis(2));
-    };
-    let mut bytes = Vec::new();
-    output.rewind().expect("a file");
-    output.read_to_end(&mut bytes).expect("the output");
-    let output = String::from_utf8_lossy(&bytes).into_owned();
+    let status = wait(&mut child, limit);
+    let output = text(&mut output);
     match status {
         Some(status) => Finished { status, output },
         None => panic!("still running after {limit:?}: {command:?}\n{output}"),
     }
 }
 
+/// Waits for a child to end, and kills one that runs longer than `limit`: then there is no status.
+pub(crate) fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(status) = child.try_wait().expect("a child to wait for") {
+            return Some(status);
+        }
+        if Instant::now() > deadline {
+            child.kill().expect("a child to kill");
+            child.wait().expect("a killed child");
+            return None;
+        }
+        sleep(Duration::from_millis(2));
+    }
+}
+
+/// All that was written to a file.
+pub(crate) fn text(file: &mut File) -> String {
+    let mut bytes = Vec::new();
+    file.rewind().expect("a file");
+    file.read_to_end(&mut bytes).expect("the output");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// A file for the output: unlike a pipe it never fills, so no thread has to empty it.
-fn unnamed_file() -> File {
+pub(crate) fn unnamed_file() -> File {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
     let path = std::env::temp_dir().join(format!(
-        "offheap-output-{}-{:?}",
+        "offheap-output-{}-{}",
         std::process::id(),
-        std::thread::current().id()
+        COUNT.fetch_add(1, Ordering::Relaxed)
     ));
     let file = File::options()
         .read(true)

@@ -136,13 +136,18 @@ pub(crate) fn programs() -> &'static Path {
         let mut javac = Command::new(compiler().home.join("bin/javac"));
         javac.args(["--release", "8", "-Xlint:all,-options", "-Werror", "-d"]).arg(&classes);
         javac.arg("-cp").arg(java_library());
-        for source in std::fs::read_dir(sources).expect("tests/java") {
-            javac.arg(source.expect("an entry").path());
-        }
+        javac.args(sources_below(&sources));
         let compiled = child::run(&mut javac, Duration::from_secs(120), "a JDK");
         assert!(compiled.status.success(), "{javac:?}\n{}", compiled.output);
         classes
     })
+}
+
+/// All files of a folder and of those in it.
+fn sources_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let entries = entries.map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { sources_below(&path) } else { vec![path] }).collect()
 }
 
 /// Cargo puts the built library's folder on `LD_LIBRARY_PATH`, which Java takes for its own library
