@@ -20,6 +20,7 @@ mod one_budget;
 mod options;
 mod program;
 mod same;
+mod sites;
 
 use common::library;
 use std::path::{Path, PathBuf};
