@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -53,7 +54,10 @@ fn write(agent: &Agent, target: &Target) {
 /// and the program's own output behind it) the report is added, and nothing is taken away.
 fn put(file: &Path, report: &str) -> io::Result<()> {
     if file.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
-        return fs::OpenOptions::new().append(true).open(file)?.write_all(report.as_bytes());
+        let mut open = fs::OpenOptions::new();
+        // Without waiting: a pipe that nobody reads must not keep the program from ending.
+        open.append(true).custom_flags(libc::O_NONBLOCK);
+        return open.open(file)?.write_all(report.as_bytes());
     }
     let mut new = file.as_os_str().to_owned();
     new.push(format!(".{}.new", std::process::id()));
@@ -236,6 +240,16 @@ mod tests {
         names.sort();
         assert_eq!(names, ["report", "taken"]);
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_is_an_error_and_no_wait() {
+        let pipe = std::env::temp_dir().join(format!("offheap-pipe-{}", std::process::id()));
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let written = put(&pipe, "report");
+        fs::remove_file(&pipe).unwrap();
+        assert_eq!(written.unwrap_err().raw_os_error(), Some(libc::ENXIO));
     }
 
     #[test]
