@@ -225,7 +225,7 @@ impl Agent {
         let named = |native: &&JdkNative| native.name.to_bytes() == bound.name.as_bytes();
         JDK.iter().find(named)?;
         // SAFETY: the caller guarantees method and environment.
-        let class = unsafe { jvmti.class_of(method, env) }.ok()?;
+        let class = unsafe { jvmti.own_class_of(method, env) }.ok()??;
         let mut of_this_name = JDK
             .iter()
             .filter(named)

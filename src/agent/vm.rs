@@ -6,7 +6,7 @@
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr;
 use jni::sys::{JNI_OK, jint};
-use jvmti_bindings::sys::jni::{JNIEnv, jmethodID};
+use jvmti_bindings::sys::jni::{JNIEnv, jmethodID, jobject};
 use jvmti_bindings::sys::jvmti::{
     JVMTI_ENABLE, JVMTI_ERROR_NONE, JVMTI_ERROR_NOT_AVAILABLE, JVMTI_VERSION_1_2,
     jvmtiCapabilities, jvmtiEnv, jvmtiError, jvmtiEvent, jvmtiEventCallbacks,
@@ -137,32 +137,45 @@ impl Jvmti {
         Ok(Method { name: name.to_owned(), signature: signature.to_owned() })
     }
 
-    /// The binary name of the method's class, `java.lang.Object`.
+    /// The binary name of the method's class, `java.lang.Object`; `None` if it is not one of the
+    /// JVM's own, but one that a class loader of the program has made.
     ///
     /// # Safety
     /// `method` is a method's id, as an event passes it, and `env` the event's.
-    pub(super) unsafe fn class_of(
+    pub(super) unsafe fn own_class_of(
         self,
         method: jmethodID,
         env: *mut JNIEnv,
-    ) -> Result<String, Error> {
-        let mut class = ptr::null_mut();
+    ) -> Result<Option<String>, Error> {
+        let (mut class, mut loader) = (ptr::null_mut(), ptr::null_mut());
         call!(self, GetMethodDeclaringClass(method, &raw mut class))?;
         let mut signature = Text { jvmti: &self, text: ptr::null_mut() };
-        let named = call!(self, GetClassSignature(class, &raw mut signature.text, ptr::null_mut()));
-        if !env.is_null() {
-            // SAFETY: the JVM's pointer to its table, as the caller guarantees.
-            let table = unsafe { *env };
-            // SAFETY: the function lies within the table of JNI 1.1, the shortest.
-            let delete = unsafe { &raw const (*table).DeleteLocalRef };
-            // SAFETY: as above.
-            let delete = unsafe { delete.read() };
-            // SAFETY: the environment is this thread's; the reference is not used again.
-            unsafe { delete(env, class) };
+        let named = call!(self, GetClassSignature(class, &raw mut signature.text, ptr::null_mut()))
+            .and_then(|()| call!(self, GetClassLoader(class, &raw mut loader)));
+        for reference in [class, loader] {
+            // SAFETY: the caller guarantees the environment; the references are not used again.
+            unsafe { delete_local_reference(env, reference) };
         }
         named?;
         let signature = signature.to_owned();
         let name = signature.strip_prefix('L').and_then(|name| name.strip_suffix(';'));
-        Ok(name.unwrap_or(&signature).replace('/', "."))
+        let name = name.unwrap_or(&signature).replace('/', ".");
+        Ok(Some(name).filter(|_| loader.is_null()))
     }
+}
+
+/// # Safety
+/// `env` is the calling thread's, or NULL; `reference` is a local one that is not used again, or NULL.
+unsafe fn delete_local_reference(env: *mut JNIEnv, reference: jobject) {
+    if env.is_null() || reference.is_null() {
+        return;
+    }
+    // SAFETY: the JVM's pointer to its table, as the caller guarantees.
+    let table = unsafe { *env };
+    // SAFETY: the function lies within the table of JNI 1.1, the shortest.
+    let delete = unsafe { &raw const (*table).DeleteLocalRef };
+    // SAFETY: as above.
+    let delete = unsafe { delete.read() };
+    // SAFETY: the caller guarantees environment and reference.
+    unsafe { delete(env, reference) };
 }
