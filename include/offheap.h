@@ -108,9 +108,11 @@ extern "C" {
  *
  * Returns the block, which the caller owns until freeMemory or reallocateMemory; NULL without
  * an error if `bytes` is 0; else NULL with errno:
- * - ENOMEM: no such block to be had.
+ * - ENOMEM: no such block to be had, or, under the agent, no room in the budget for it.
  *
- * Sizes are rounded up to 8 bytes. Any thread. JDK: Unsafe.allocateMemory.
+ * Sizes are rounded up to 8 bytes. In a JVM that runs with the agent every block counts in the
+ * budget, as the JVM's own do, and at the limit the call reclaims and waits as reserveMemory does;
+ * do not reserve for it besides. Any thread. JDK: Unsafe.allocateMemory.
  */
 void *allocateMemory(size_t bytes);
 
@@ -121,7 +123,8 @@ void *allocateMemory(size_t bytes);
  * caller must not use it again after success. Returns the block, which the caller owns; NULL
  * without an error if `bytes` is 0, the old block being freed; else NULL with errno, the old
  * block untouched and still the caller's:
- * - ENOMEM: no such block to be had.
+ * - ENOMEM: no such block to be had, or, under the agent, no room in the budget for it;
+ * - EINVAL: under the agent, a block that the JVM took from its own allocator.
  *
  * Any thread; no other may use the block meanwhile. JDK: Unsafe.reallocateMemory.
  */
@@ -187,7 +190,8 @@ const char *offheap_version(void);
 size_t pageSize(void);
 
 /**
- * Reserves room in the budget for memory the caller is about to allocate by any means.
+ * Reserves room in the budget for memory the caller is about to take by means of its own: malloc,
+ * mmap, a device's. (Under the agent allocateMemory reserves for its blocks itself.)
  *
  * `capacity` is what its user asked for and what the limit is on; `size` is what it takes, with
  * slack, and is counted. If there is no room, the reclaimers are called (offheap_set_reclaimer,

@@ -8,10 +8,9 @@
 
 use crate::bits::{self, Budget};
 use crate::error::Errno;
+use crate::ledger::Live;
 use crate::memory;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::LazyLock;
 
 /// The process' direct blocks, on the process' budget.
 static BLOCKS: LazyLock<Blocks<'static>> = LazyLock::new(|| Blocks::new(bits::budget()));
@@ -65,18 +64,11 @@ impl From<AllocateError> for Errno {
     }
 }
 
-/// Threads that allocate and free at once rarely meet on one of so many locks.
-const SHARDS: usize = 64;
-
-/// The live direct blocks of one budget.
+/// The live direct blocks of one budget, by the address the user knows.
 struct Blocks<'b> {
     budget: &'b Budget,
-    shards: [Mutex<Shard>; SHARDS],
+    live: Live<Deallocator>,
 }
-
-/// By the address the user knows. The hasher has fixed keys: addresses are the heap's choice, not an
-/// attacker's, and random keys could fail to be had.
-type Shard = HashMap<usize, Deallocator, BuildHasherDefault<DefaultHasher>>;
 
 /// What it takes to undo an allocation.
 struct Deallocator {
@@ -103,7 +95,7 @@ impl Deallocator {
 
 impl<'b> Blocks<'b> {
     fn new(budget: &'b Budget) -> Self {
-        Self { budget, shards: std::array::from_fn(|_| Mutex::default()) }
+        Self { budget, live: Live::new() }
     }
 
     fn allocate(&self, capacity: usize, page_aligned: bool) -> Result<*mut u8, AllocateError> {
@@ -131,41 +123,21 @@ impl<'b> Blocks<'b> {
 
     /// Makes the block live; if that fails, it is freed.
     fn register(&self, address: *mut u8, deallocator: Deallocator) -> Result<(), Errno> {
-        let mut shard = self.shard(address.addr());
-        if grow(&mut shard).is_err() {
-            drop(shard);
+        let Deallocator { base, size, capacity } = deallocator;
+        self.live.insert(address, deallocator).map(drop).inspect_err(|_| {
             // SAFETY: no one but us has seen the block.
-            unsafe { deallocator.run(self.budget) };
-            return Err(Errno::ENOMEM);
-        }
-        shard.insert(address.addr(), deallocator);
-        Ok(())
+            unsafe { Deallocator { base, size, capacity }.run(self.budget) };
+        })
     }
 
     /// # Safety
     /// If a live block starts at `address`, no one uses it from here on.
     unsafe fn free(&self, address: *mut u8) -> Result<(), Errno> {
-        let deallocator =
-            self.shard(address.addr()).remove(&address.addr()).ok_or(Errno::EINVAL)?;
+        let deallocator = self.live.remove(address).ok_or(Errno::EINVAL)?;
         // SAFETY: the caller guarantees that no one uses the block.
         unsafe { deallocator.run(self.budget) };
         Ok(())
     }
-
-    #[expect(clippy::indexing_slicing, reason = "a remainder is below its divisor")]
-    fn shard(&self, address: usize) -> MutexGuard<'_, Shard> {
-        // Blocks differ in their middle bits: the low ones are alignment, the high ones the heap's.
-        let mixed = (address >> 4) ^ (address >> 12) ^ (address >> 20);
-        // A panic under the lock leaves the map whole.
-        self.shards[mixed % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Room for one more entry, without the abort that a failed insertion would be.
-fn grow(shard: &mut Shard) -> Result<(), Errno> {
-    #[cfg(test)]
-    crate::os::heap::failing::check()?;
-    shard.try_reserve(1).map_err(|_| Errno::ENOMEM)
 }
 
 #[cfg(test)]
@@ -344,7 +316,7 @@ mod tests {
             }
         });
         assert_eq!(figures(&budget), (0, 0, 0));
-        assert!(blocks.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
+        assert!(blocks.live.is_empty());
     }
 
     #[test]

@@ -24,6 +24,8 @@ impl Errno {
     pub const EAGAIN: Self = Self(libc::EAGAIN);
     /// The peer reset the connection.
     pub const ECONNRESET: Self = Self(libc::ECONNRESET);
+    /// Nobody is at the port.
+    pub const ECONNREFUSED: Self = Self(libc::ECONNREFUSED);
     /// The other end takes no more data.
     pub const EPIPE: Self = Self(libc::EPIPE);
     /// The time given has passed.

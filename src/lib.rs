@@ -7,10 +7,13 @@
 //! |---|---|
 //! | [`memory`] | `Unsafe`: allocate, reallocate, free, fill, copy, swap-copy |
 //! | [`bits`] | `Bits`: the budget of direct memory, page size, byte order |
+//! | [`ledger`] | the live blocks: size and owner, reserved in the budget |
 //! | [`direct`] | `DirectByteBuffer`: constructor and deallocator |
 //! | [`net`] | the socket streams: chunked write, read with timeout, asynchronous close |
+//! | [`nio`] | the channels: one system call on a raw address |
 //! | `capi` | the C face: what `include/offheap.h` declares |
 //! | `jni` | the JNI face: the Java library's natives, and some under the JDK's own symbols |
+//! | `agent` | the JVM's own natives bound to ours: options, binding, report |
 //! | [`error`] | errno as a type |
 //! | `boundary` | the one panic guard of all faces |
 //! | `os` | the only system calls |
@@ -29,11 +32,15 @@
 pub mod bits;
 pub mod direct;
 pub mod error;
+pub mod ledger;
 pub mod memory;
 pub mod net;
+pub mod nio;
 
+mod agent;
 mod boundary;
 mod capi;
+mod counter;
 mod jni;
 mod os;
 mod sync;

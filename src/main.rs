@@ -3,6 +3,7 @@
 mod demo;
 mod install;
 mod jdk;
+mod run;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -10,10 +11,22 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 offheap: the JDK's off-heap half, for C and for Java
 
+offheap run [OPTIONS] -- COMMAND [ARGS...]
+    Runs a Java program, unmodified, on our natives, and reports at its end: offheap run -- java
+    -jar app.jar. Any other command, a start script say, finds the agent in JAVA_TOOL_OPTIONS.
+    Exit code, signals and terminal are the command's.
+      --limit SIZE             at most this much memory below the heap: 64m, 2g, 50%
+      --natives LIST           which natives are ours: memory,net,nio; by default all
+      --allocator offheap|jdk  where blocks come from; jdk: the JVM, we only count and limit
+      --report FILE|stderr     where the report goes, by default stderr; %p in FILE is the process
+      --format text|json       what it looks like
+      --verbose                says what is bound
+      --strict                 fails where the JVM would else go on with a native of its own
 offheap demo [FILE]
-    Moves a real file (by default the JDK's own image) through our socket streams and buffers on a
-    JVM, compares what arrives, and drives the budget to its limit. Needs a JDK and Maven, and a
-    checkout: cargo run --release -- demo
+    Runs an unmodified Java program on a stock JVM and on our natives, side by side. Then moves a
+    real file (by default the JDK's own image) through our socket streams and buffers, compares
+    what arrives, and drives the budget to its limit. Needs a JDK and Maven, and a checkout:
+    cargo run --release -- demo
 offheap install --prefix DIR [--destdir DIR]
     Copies the C header, the libraries and offheap.pc below DIR. With --destdir they are put
     below that folder instead, for a package to move to DIR later.
@@ -22,30 +35,35 @@ offheap --help
 ";
 
 /// Why the command did not do its work.
+#[derive(Debug)]
 enum Failure {
     /// It was called wrongly: exit code 2.
     Usage(String),
     /// It could not: exit code 1.
     Work(String),
+    /// The program it was to become could not be started: the exit code a shell has for it.
+    Start(u8, String),
 }
 
 fn main() -> ExitCode {
-    let (code, message) = match run(std::env::args_os().skip(1).collect()) {
+    let (code, message) = match dispatch(std::env::args_os().skip(1).collect()) {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => (2, message + "\n`offheap --help` shows what there is"),
         Err(Failure::Work(message)) => (1, message),
+        Err(Failure::Start(code, message)) => (code, message),
     };
     eprintln!("offheap: {message}");
     ExitCode::from(code)
 }
 
-fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
+fn dispatch(arguments: Vec<OsString>) -> Result<(), Failure> {
     let mut arguments = arguments.into_iter();
     let Some(command) = arguments.next() else {
         return Err(Failure::Usage("a command is missing".to_owned()));
     };
     match command.to_str() {
         Some("demo") => demo::run(arguments),
+        Some("run") => run::run(arguments),
         Some("install") => install::run(arguments),
         Some("--version" | "-V") => print(concat!("offheap ", env!("CARGO_PKG_VERSION"), "\n")),
         Some("--help" | "-h") => print(USAGE),

@@ -38,19 +38,21 @@ fn complaints(output: &str) -> BTreeSet<String> {
 
 /// Runs JUnit where there is a folder mounted noexec, for the loader's tests.
 fn junit(jdk: &Jdk, flags: &[&str]) -> String {
-    let library = java_library();
+    let made = java_library().parent().expect("Maven's folder");
+    let test_classes = made.join("test-classes");
+    let console = made.join("test-lib/junit-platform-console-standalone.jar");
     let java = jdk.java();
     let mut unshare = Command::new("unshare");
     jdk::without_cargos_path(&mut unshare);
     unshare.args(["--map-root-user", "--mount", "sh", "-ec"]);
     unshare.arg("mount -t tmpfs -o noexec none \"$0\"; exec \"$@\"").arg(noexec_folder());
     unshare.arg(java.get_program()).args(java.get_args()).args(flags).arg("-cp");
-    unshare.arg(class_path(&[&library.jar, &library.test_classes, &library.junit]));
+    unshare.arg(class_path(&[java_library(), &test_classes, &console]));
     unshare.args(["org.junit.platform.console.ConsoleLauncher", "execute", "--disable-banner"]);
     unshare.args(["--disable-ansi-colors", "--details=tree", "--fail-if-no-tests"]);
     match std::env::var("OFFHEAP_JUNIT") {
         Ok(selection) => unshare.args(selection.split_whitespace()),
-        Err(_) => unshare.arg(format!("--scan-class-path={}", library.test_classes.display())),
+        Err(_) => unshare.arg(format!("--scan-class-path={}", test_classes.display())),
     };
     let run = child::run(&mut unshare, JUNIT_LIMIT, "util-linux");
     assert!(run.status.success(), "JDK {}: {unshare:?}\n{}", jdk.version, run.output);
@@ -182,7 +184,7 @@ fn program(java: &mut Command, jdk: &Jdk, class: &str, streams: Streams) {
     java.arg(format!("-Dio.offheap.library={}", library.display()));
     java.args(jdk.socket_write0_flags())
         .arg("-cp")
-        .arg(class_path(&[programs(), &java_library().jar]));
+        .arg(class_path(&[programs(), java_library()]));
     java.arg(class).args(streams.arguments());
 }
 
@@ -314,7 +316,7 @@ fn failing_allocations_are_errors_and_leave_nothing_behind() {
         let mut java = jdk.java();
         java.env("LD_PRELOAD", &failing);
         java.arg("-Xmx64m"); // soon full
-        java.arg("-cp").arg(class_path(&[programs(), &java_library().jar])).arg("NoMemory");
+        java.arg("-cp").arg(class_path(&[programs(), java_library()])).arg("NoMemory");
         let run = child::run(&mut java, LIMIT, "a JDK");
         assert!(run.status.success(), "JDK {}: {java:?}\n{}", jdk.version, run.output);
         assert!(run.output.ends_with("NoMemory: ok\n"), "{}", run.output);
@@ -327,13 +329,13 @@ fn the_readmes_java_example_runs_on_every_jdk() {
     let classes = scratch().join("java-example");
     let mut javac = Command::new(jdk::compiler().home.join("bin/javac"));
     javac.args(["--release", "8", "-Xlint:-options", "-d"]).arg(&classes);
-    javac.arg("-cp").arg(&java_library().jar).arg(&source);
+    javac.arg("-cp").arg(java_library()).arg(&source);
     let compiled = child::run(&mut javac, LIMIT, "a JDK");
     assert!(compiled.status.success(), "{javac:?}\n{}", compiled.output);
     let length = std::fs::metadata(&source).expect("the example").len();
     on_each(jdk::all(), |jdk| {
         let mut java = jdk.java();
-        java.arg("-cp").arg(class_path(&[&classes, &java_library().jar]));
+        java.arg("-cp").arg(class_path(&[&classes, java_library()]));
         java.arg("SendFile").arg(&source);
         let run = child::run(&mut java, LIMIT, "a JDK");
         let expected = format!("1048576 bytes reserved in 1 buffer\n{length} bytes arrived\n");
@@ -347,7 +349,7 @@ fn a_jni_library_that_is_linked_to_ours_needs_no_java_library_and_disturbs_none(
     let dependent = native("dependent", true);
     // Another copy than the one out of the jar.
     let copy = library::folder().join("liboffheap.so");
-    let with_java = class_path(&[programs(), &java_library().jar]);
+    let with_java = class_path(&[programs(), java_library()]);
     let runs = [
         ("alone", &dependent, programs().into()),
         ("before", &dependent, with_java.clone()),

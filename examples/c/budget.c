@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { IMAGE = 1 << 20, CACHED = 3 };
@@ -18,8 +19,9 @@ static void drop_cache(void *context, int64_t shortfall) {
     (void)context;
     printf("%" PRId64 " bytes are missing: dropping the cache\n", shortfall);
     for (int i = 0; i < CACHED; i++) {
-        if (cache[i] != NULL && freeMemory(cache[i]) == 0)
+        if (cache[i] != NULL)
             unreserveMemory(IMAGE, IMAGE);
+        free(cache[i]);
         cache[i] = NULL;
     }
 }
@@ -30,7 +32,7 @@ static void *load_image(void) {
         fprintf(stderr, "no room for an image: %s\n", strerror(status));
         return NULL;
     }
-    void *image = allocateMemory(IMAGE);
+    void *image = malloc(IMAGE); /* or mmap, or a graphics card's: what the library itself takes */
     if (image == NULL)
         unreserveMemory(IMAGE, IMAGE);
     return image;

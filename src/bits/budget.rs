@@ -22,6 +22,7 @@
 //! one that does not fit yet, as in the JDK, whose waiters have no order at all. A newcomer can't
 //! take room from a waiter that fits.
 
+use crate::counter::Counters;
 use crate::error::Errno;
 use crate::sync::{AtomicU64, Condvar, Mutex, MutexGuard};
 use core::sync::atomic::Ordering;
@@ -81,6 +82,16 @@ pub struct Snapshot {
     pub total_capacity: i64,
     /// The number of reservations.
     pub count: i64,
+    /// The most that `reserved_memory` has been.
+    pub peak_reserved_memory: i64,
+    /// The most that `count` has been.
+    pub peak_count: i64,
+    /// The sum of the sizes ever reserved, in bytes.
+    pub ever_reserved_memory: u64,
+    /// The number of reservations ever made.
+    pub ever_count: u64,
+    /// The number of reservations that were refused for want of room.
+    pub refusals: u64,
 }
 
 /// Set in [`Budget::total`] while the queue holds a waiter. Capacities have 63 bits.
@@ -99,6 +110,8 @@ pub struct Budget {
     count: AtomicU64,
     /// Written under the lock of `queue` only.
     max: AtomicU64,
+    /// What [`Snapshot`] tells of the past. Nothing is decided by it.
+    history: History,
     queue: Mutex<Queue>,
     bells: [Condvar; BELLS],
 }
@@ -114,6 +127,41 @@ struct Queue {
 struct Waiter {
     ticket: usize,
     capacity: u64,
+}
+
+/// What has been. Not the model checker's atomics: no decision hangs on them.
+struct History {
+    peak_reserved: core::sync::atomic::AtomicU64,
+    peak_count: core::sync::atomic::AtomicU64,
+    /// Bytes and number of reservations, and number of refusals.
+    ever: Counters<3>,
+}
+
+impl History {
+    const RESERVED: usize = 0;
+    const COUNT: usize = 1;
+    const REFUSALS: usize = 2;
+
+    fn new() -> Self {
+        use core::sync::atomic::AtomicU64;
+        Self {
+            peak_reserved: AtomicU64::new(0),
+            peak_count: AtomicU64::new(0),
+            ever: Counters::new(),
+        }
+    }
+
+    /// Bytes and number: those just reserved, and all.
+    fn reserved(&self, new: (u64, u64), now: (u64, u64)) {
+        self.ever.add(Self::RESERVED, new.0);
+        self.ever.add(Self::COUNT, new.1);
+        for (peak, now) in [(&self.peak_reserved, now.0), (&self.peak_count, now.1)] {
+            // A load alone, as long as the peak is past.
+            if peak.load(Ordering::Relaxed) < now {
+                peak.fetch_max(now, Ordering::Relaxed);
+            }
+        }
+    }
 }
 
 /// The capacity that a reservation lacks.
@@ -133,6 +181,7 @@ impl Budget {
             reserved: AtomicU64::new(0),
             count: AtomicU64::new(0),
             max: AtomicU64::new(figure(max).unwrap_or(0)),
+            history: History::new(),
             queue: Mutex::new(Queue { waiters: Vec::new(), next_ticket: 0, max_is_set: false }),
             bells: array::from_fn(|_| Condvar::new()),
         }
@@ -149,7 +198,7 @@ impl Budget {
     pub fn try_reserve_memory(&self, size: i64, capacity: i64) -> Result<(), Errno> {
         let (size, capacity) = (figure(size)?, figure(capacity)?);
         self.try_take(capacity).map_err(|_| Errno::ENOMEM)?;
-        self.record(size, capacity)
+        self.record(size, capacity, 1)
     }
 
     /// `Bits.reserveMemory`: reserves; if there is no room, `reclaimer` makes some, and the call
@@ -167,11 +216,36 @@ impl Budget {
         policy: Policy,
         reclaimer: &dyn Reclaimer,
     ) -> Result<(), Errno> {
-        let (size, capacity) = (figure(size)?, figure(capacity)?);
+        self.reserve(figure(size)?, figure(capacity)?, 1, policy, reclaimer)
+    }
+
+    /// Makes a reservation larger, by `bytes` of both size and capacity, as
+    /// [`Budget::reserve_memory`] makes a new one.
+    ///
+    /// # Errors
+    /// As [`Budget::reserve_memory`]; the reservation is then as it was.
+    pub fn grow_reservation(
+        &self,
+        bytes: i64,
+        policy: Policy,
+        reclaimer: &dyn Reclaimer,
+    ) -> Result<(), Errno> {
+        self.reserve(figure(bytes)?, figure(bytes)?, 0, policy, reclaimer)
+    }
+
+    fn reserve(
+        &self,
+        size: u64,
+        capacity: u64,
+        reservations: u64,
+        policy: Policy,
+        reclaimer: &dyn Reclaimer,
+    ) -> Result<(), Errno> {
         if self.try_take(capacity).is_err() {
-            self.reclaim_and_take(capacity, policy, reclaimer)?;
+            self.reclaim_and_take(capacity, policy, reclaimer)
+                .inspect_err(|_| self.history.ever.add(History::REFUSALS, 1))?;
         }
-        self.record(size, capacity)
+        self.record(size, capacity, reservations)
     }
 
     /// `Bits.unreserveMemory`: gives a reservation back, and its room to the waiters it fits. In the
@@ -182,20 +256,30 @@ impl Budget {
     /// that match no reservation, made at the same moment, more may pass, or one that is right may
     /// be refused; no figure falls below 0.
     pub fn unreserve_memory(&self, size: i64, capacity: i64) -> Result<(), Errno> {
-        let (size, capacity) = (figure(size)?, figure(capacity)?);
-        let now = self.snapshot();
+        self.unreserve(figure(size)?, figure(capacity)?, 1)
+    }
+
+    /// Makes a reservation smaller, by `bytes` of both size and capacity.
+    ///
+    /// # Errors
+    /// As [`Budget::unreserve_memory`].
+    pub fn shrink_reservation(&self, bytes: i64) -> Result<(), Errno> {
+        self.unreserve(figure(bytes)?, figure(bytes)?, 0)
+    }
+
+    fn unreserve(&self, size: u64, capacity: u64, reservations: u64) -> Result<(), Errno> {
         // A call that matches a reservation passes: what it reserved is still counted.
-        if now.count == 0
-            || now.reserved_memory.cast_unsigned() < size
-            || now.total_capacity.cast_unsigned() < capacity
+        if self.count.load(Ordering::Relaxed) == 0
+            || self.reserved.load(Ordering::Relaxed) < size
+            || self.total.load(Ordering::Relaxed) & !WAITERS < capacity
         {
             return Err(Errno::EINVAL);
         }
         // Saturating: two calls that match nothing may both have passed the check above.
-        subtract(&self.count, 1);
+        subtract(&self.count, reservations);
         subtract(&self.reserved, size);
         self.release(capacity).inspect_err(|_| {
-            self.count.fetch_add(1, Ordering::Relaxed);
+            self.count.fetch_add(reservations, Ordering::Relaxed);
             self.reserved.fetch_add(size, Ordering::Relaxed);
         })
     }
@@ -241,6 +325,11 @@ impl Budget {
             reserved_memory: self.reserved.load(Ordering::Relaxed).cast_signed(),
             total_capacity: (self.total.load(Ordering::Relaxed) & !WAITERS).cast_signed(),
             count: self.count.load(Ordering::Relaxed).cast_signed(),
+            peak_reserved_memory: self.history.peak_reserved.load(Ordering::Relaxed).cast_signed(),
+            peak_count: self.history.peak_count.load(Ordering::Relaxed).cast_signed(),
+            ever_reserved_memory: self.history.ever.sum(History::RESERVED),
+            ever_count: self.history.ever.sum(History::COUNT),
+            refusals: self.history.ever.sum(History::REFUSALS),
         }
     }
 
@@ -333,14 +422,20 @@ impl Budget {
     }
 
     /// Enters a reservation whose capacity is taken.
-    fn record(&self, size: u64, capacity: u64) -> Result<(), Errno> {
+    fn record(&self, size: u64, capacity: u64, reservations: u64) -> Result<(), Errno> {
         let enter = |sum: u64| sum.checked_add(size).filter(|sum| i64::try_from(*sum).is_ok());
-        if self.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter).is_err() {
-            self.release(capacity)?;
-            return Err(Errno::EINVAL);
+        match self.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter) {
+            Ok(reserved) => {
+                let count = self.count.fetch_add(reservations, Ordering::Relaxed);
+                let now = (reserved + size, count + reservations);
+                self.history.reserved((size, reservations), now);
+                Ok(())
+            }
+            Err(_) => {
+                self.release(capacity)?;
+                Err(Errno::EINVAL)
+            }
         }
-        self.count.fetch_add(1, Ordering::Relaxed);
-        Ok(())
     }
 
     fn change_max(&self, max: u64, queue: &mut Queue) {

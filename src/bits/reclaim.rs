@@ -52,6 +52,15 @@ pub(crate) fn reserve_memory_in(budget: &Budget, size: i64, capacity: i64) -> Re
     }
 }
 
+/// [`Budget::grow_reservation`] on the process' budget, with its policy and all its reclaimers.
+///
+/// # Errors
+/// As [`Budget::grow_reservation`].
+pub fn grow_reservation(bytes: i64) -> Result<(), Errno> {
+    let policy = settings().policy;
+    budget().grow_reservation(bytes, policy, &Registered)
+}
+
 /// Sets what [`reserve_memory`] does when there is no room.
 pub fn set_policy(policy: Policy) {
     settings_mut().policy = policy;

@@ -54,7 +54,8 @@ extern "C" fn pageSize() -> usize {
     run(|| Ok(bits::page_size())).unwrap_or(4096)
 }
 
-/// Reserves room in the budget for memory the caller is about to allocate by any means.
+/// Reserves room in the budget for memory the caller is about to take by means of its own: malloc,
+/// mmap, a device's. (Under the agent allocateMemory reserves for its blocks itself.)
 ///
 /// `capacity` is what its user asked for and what the limit is on; `size` is what it takes, with
 /// slack, and is counted. If there is no room, the reclaimers are called (offheap_set_reclaimer,

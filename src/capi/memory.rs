@@ -1,6 +1,7 @@
 //! `Unsafe` for C.
 
 use super::{pointer, status};
+use crate::ledger;
 use crate::memory::{self, ElementSize};
 use core::ffi::{c_int, c_void};
 
@@ -8,12 +9,14 @@ use core::ffi::{c_int, c_void};
 ///
 /// Returns the block, which the caller owns until freeMemory or reallocateMemory; NULL without
 /// an error if `bytes` is 0; else NULL with errno:
-/// - ENOMEM: no such block to be had.
+/// - ENOMEM: no such block to be had, or, under the agent, no room in the budget for it.
 ///
-/// Sizes are rounded up to 8 bytes. Any thread. JDK: Unsafe.allocateMemory.
+/// Sizes are rounded up to 8 bytes. In a JVM that runs with the agent every block counts in the
+/// budget, as the JVM's own do, and at the limit the call reclaims and waits as reserveMemory does;
+/// do not reserve for it besides. Any thread. JDK: Unsafe.allocateMemory.
 #[unsafe(no_mangle)]
 extern "C" fn allocateMemory(bytes: usize) -> *mut c_void {
-    pointer(|| memory::allocate_memory(bytes)).cast()
+    pointer(|| ledger::allocate_memory(bytes)).cast()
 }
 
 /// Makes a block larger or smaller; it may move. The content of the common length stays.
@@ -22,13 +25,14 @@ extern "C" fn allocateMemory(bytes: usize) -> *mut c_void {
 /// caller must not use it again after success. Returns the block, which the caller owns; NULL
 /// without an error if `bytes` is 0, the old block being freed; else NULL with errno, the old
 /// block untouched and still the caller's:
-/// - ENOMEM: no such block to be had.
+/// - ENOMEM: no such block to be had, or, under the agent, no room in the budget for it;
+/// - EINVAL: under the agent, a block that the JVM took from its own allocator.
 ///
 /// Any thread; no other may use the block meanwhile. JDK: Unsafe.reallocateMemory.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn reallocateMemory(address: *mut c_void, bytes: usize) -> *mut c_void {
     // SAFETY: the C caller guarantees the block.
-    pointer(|| unsafe { memory::reallocate_memory(address.cast(), bytes) }).cast()
+    pointer(|| unsafe { ledger::reallocate_memory(address.cast(), bytes) }).cast()
 }
 
 /// Frees a block of allocateMemory or reallocateMemory. NULL does nothing.
@@ -41,7 +45,7 @@ unsafe extern "C" fn reallocateMemory(address: *mut c_void, bytes: usize) -> *mu
 unsafe extern "C" fn freeMemory(address: *mut c_void) -> c_int {
     status(|| {
         // SAFETY: the C caller guarantees the block.
-        unsafe { memory::free_memory(address.cast()) };
+        unsafe { ledger::free_memory(address.cast()) };
         Ok(())
     })
 }

@@ -127,6 +127,30 @@ impl Exception {
         }
     }
 
+    /// A dispatcher's system call failed with `errno`. No more than the system's text: the names of
+    /// the calls, which libnet adds, are unknown to `sun.nio.ch`.
+    pub(super) fn io_failed(errno: Errno) -> Self {
+        Self::new(jni_str!("java/io/IOException"), errno.text())
+    }
+
+    /// A read of `SocketDispatcher` failed with `errno`.
+    pub(super) fn socket_read_failed(errno: Errno) -> Self {
+        match errno {
+            Errno::ECONNRESET | Errno::EPIPE => Self::connection_reset(),
+            _ => Self::io_failed(errno),
+        }
+    }
+
+    /// A call of `DatagramDispatcher` failed with `errno`.
+    pub(super) fn datagram_failed(errno: Errno) -> Self {
+        match errno {
+            Errno::ECONNREFUSED => {
+                Self::New { class: jni_str!("java/net/PortUnreachableException"), message: None }
+            }
+            _ => Self::io_failed(errno),
+        }
+    }
+
     pub(super) fn read_timed_out() -> Self {
         Self::new(jni_str!("java/net/SocketTimeoutException"), "Read timed out")
     }

@@ -10,9 +10,10 @@ mod bits;
 mod direct;
 mod env;
 mod exception;
+mod jdk;
 mod library;
 mod memory;
-mod natives;
+pub(crate) mod natives;
 mod runtime;
 mod socket;
 

@@ -1,13 +1,18 @@
 //! The one list of all natives: class, name, signature, function.
 //!
-//! [`register`] binds those of the Java library from it. Those of the JDK are exported under the
-//! symbols the JDK looks for; a test compares this list with the exported names.
+//! [`register`] binds those of the Java library from it, the agent those of [`JDK`]. Some of the
+//! JDK's are exported under the symbols that the JDK looks for, for whoever binds them himself; a
+//! test compares this list with the exported names.
 
-use super::{bits, direct, library, memory, runtime, socket};
+use super::{bits, direct, jdk, library, memory, runtime, socket};
+use core::ffi::c_void;
+use core::ops::RangeInclusive;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, Ordering};
 use jni::errors::Result;
 use jni::strings::JNIStr;
-use jni::{Env, NativeMethod, jni_str};
-use std::ffi::c_void;
+use jni::sys::JNIEnv;
+use jni::{Env, EnvUnowned, NativeMethod, jni_str};
 
 /// The natives of one class.
 struct NativeClass {
@@ -43,6 +48,10 @@ macro_rules! natives {
 
 /// The natives of the Java library, all of them static.
 static LIBRARY: &[NativeClass] = natives! {
+    "io.offheap.NativeLibrary" {
+        "agentLibrary0" "()Ljava/lang/String;" library::Java_io_offheap_NativeLibrary_agentLibrary0,
+        "bind0" "()V" library::Java_io_offheap_NativeLibrary_bind0,
+    }
     "io.offheap.OffHeap" {
         "version0" "()Ljava/lang/String;" library::version,
         "counters0" "([J)V" library::counters,
@@ -117,7 +126,7 @@ static LIBRARY: &[NativeClass] = natives! {
 /// The JDK's natives that are exported under the JDK's own symbols
 /// (`Java_java_net_SocketOutputStream_init` and so on).
 #[cfg(test)]
-static JDK: &[NativeClass] = natives! {
+static EXPORTED: &[NativeClass] = natives! {
     "java.net.SocketOutputStream" {
         "init" "()V" socket::Java_java_net_SocketOutputStream_init,
         "socketWrite0" "(Ljava/io/FileDescriptor;[BII)V" socket::Java_java_net_SocketOutputStream_socketWrite0,
@@ -127,6 +136,186 @@ static JDK: &[NativeClass] = natives! {
         "socketRead0" "(Ljava/io/FileDescriptor;[BIII)I" socket::Java_java_net_SocketInputStream_socketRead0,
     }
 };
+
+/// What a native of the JDK is part of; the values of the agent's option `natives`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    /// `Unsafe`'s memory.
+    Memory,
+    /// `java.net`'s socket streams.
+    Net,
+    /// `sun.nio.ch`'s dispatchers.
+    Nio,
+}
+
+/// A native of the JDK that ours can take the place of.
+pub(crate) struct JdkNative {
+    /// The class's binary name.
+    pub(crate) class: &'static str,
+    pub(crate) name: &'static JNIStr,
+    pub(crate) signature: &'static JNIStr,
+    pub(crate) group: Group,
+    /// The feature versions on which ours may answer. Elsewhere, if there is such a native, only the
+    /// JVM's own can keep its promises.
+    pub(crate) jdks: RangeInclusive<u32>,
+    function: *const (),
+    link: jdk::Native,
+}
+
+// SAFETY: the pointer is a function of this library, and functions may be shared.
+unsafe impl Sync for JdkNative {}
+
+macro_rules! jdk_natives {
+    ($($id:ident $group:ident $jdks:expr, $class:literal $name:literal $signature:literal
+        $module:ident::$function:ident;)*) => {
+        /// The natives of the JDK by their place in [`JDK`].
+        #[derive(Clone, Copy)]
+        pub(super) enum Id { $($id,)* }
+
+        /// The natives of the JDK that the agent binds to ours.
+        pub(crate) static JDK: &[JdkNative] = &[$(JdkNative {
+            class: $class,
+            name: jni_str!($name),
+            signature: jni_str!($signature),
+            group: Group::$group,
+            jdks: $jdks,
+            function: jdk::$module::$function::<{ Id::$id as usize }> as *const (),
+            link: jdk::Native(Id::$id as usize),
+        },)*];
+    };
+}
+
+/// The newest there can be: what these do has not changed since they came.
+const NEWEST: u32 = u32::MAX;
+
+// `copyMemory0` and its kin only up to 11: the VM's own survives a mapped file that was truncated,
+// from 14 on. `setMemory0` only up to 21: a shared `Arena.close()` of 22 and later takes a thread in
+// native code for one that touches no memory.
+jdk_natives! {
+    AllocateMemory8 Memory 8..=8, "sun.misc.Unsafe" "allocateMemory" "(J)J" memory::allocate_memory_8;
+    ReallocateMemory8 Memory 8..=8, "sun.misc.Unsafe" "reallocateMemory" "(JJ)J" memory::reallocate_memory_8;
+    FreeMemory8 Memory 8..=8, "sun.misc.Unsafe" "freeMemory" "(J)V" memory::free_memory_8;
+    SetMemory8 Memory 8..=8, "sun.misc.Unsafe" "setMemory" "(Ljava/lang/Object;JJB)V" memory::set_memory;
+    CopyMemory8 Memory 8..=8, "sun.misc.Unsafe" "copyMemory" "(Ljava/lang/Object;JLjava/lang/Object;JJ)V" memory::copy_memory;
+    CopySwapMemory8 Memory 8..=8, "java.nio.Bits" "copySwapMemory0" "(Ljava/lang/Object;JLjava/lang/Object;JJJ)V" memory::copy_swap_memory;
+    AllocateMemory Memory 9..=NEWEST, "jdk.internal.misc.Unsafe" "allocateMemory0" "(J)J" memory::allocate_memory;
+    ReallocateMemory Memory 9..=NEWEST, "jdk.internal.misc.Unsafe" "reallocateMemory0" "(JJ)J" memory::reallocate_memory;
+    FreeMemory Memory 9..=NEWEST, "jdk.internal.misc.Unsafe" "freeMemory0" "(J)V" memory::free_memory;
+    SetMemory Memory 9..=21, "jdk.internal.misc.Unsafe" "setMemory0" "(Ljava/lang/Object;JJB)V" memory::set_memory;
+    CopyMemory Memory 9..=11, "jdk.internal.misc.Unsafe" "copyMemory0" "(Ljava/lang/Object;JLjava/lang/Object;JJ)V" memory::copy_memory;
+    CopySwapMemory Memory 9..=11, "jdk.internal.misc.Unsafe" "copySwapMemory0" "(Ljava/lang/Object;JLjava/lang/Object;JJJ)V" memory::copy_swap_memory;
+
+    SocketWrite Net 8..=NEWEST, "java.net.SocketOutputStream" "socketWrite0" "(Ljava/io/FileDescriptor;[BII)V" net::socket_write;
+    SocketRead Net 8..=NEWEST, "java.net.SocketInputStream" "socketRead0" "(Ljava/io/FileDescriptor;[BIII)I" net::socket_read;
+    SocketClose Net 8..=NEWEST, "java.net.PlainSocketImpl" "socketClose0" "(Z)V" net::socket_close;
+
+    FileRead Nio 8..=NEWEST, "sun.nio.ch.FileDispatcherImpl" "read0" "(Ljava/io/FileDescriptor;JI)I" nio::read;
+    FileReadv Nio 8..=NEWEST, "sun.nio.ch.FileDispatcherImpl" "readv0" "(Ljava/io/FileDescriptor;JI)J" nio::readv;
+    FileWrite Nio 8..=NEWEST, "sun.nio.ch.FileDispatcherImpl" "write0" "(Ljava/io/FileDescriptor;JI)I" nio::write;
+    FileWritev Nio 8..=NEWEST, "sun.nio.ch.FileDispatcherImpl" "writev0" "(Ljava/io/FileDescriptor;JI)J" nio::writev;
+    FilePread Nio 8..=NEWEST, "sun.nio.ch.FileDispatcherImpl" "pread0" "(Ljava/io/FileDescriptor;JIJ)I" nio::pread;
+    FilePwrite Nio 8..=NEWEST, "sun.nio.ch.FileDispatcherImpl" "pwrite0" "(Ljava/io/FileDescriptor;JIJ)I" nio::pwrite;
+    UnixFileRead Nio 8..=NEWEST, "sun.nio.ch.UnixFileDispatcherImpl" "read0" "(Ljava/io/FileDescriptor;JI)I" nio::read;
+    UnixFileReadv Nio 8..=NEWEST, "sun.nio.ch.UnixFileDispatcherImpl" "readv0" "(Ljava/io/FileDescriptor;JI)J" nio::readv;
+    UnixFileWrite Nio 8..=NEWEST, "sun.nio.ch.UnixFileDispatcherImpl" "write0" "(Ljava/io/FileDescriptor;JI)I" nio::write;
+    UnixFileWritev Nio 8..=NEWEST, "sun.nio.ch.UnixFileDispatcherImpl" "writev0" "(Ljava/io/FileDescriptor;JI)J" nio::writev;
+    UnixFilePread Nio 8..=NEWEST, "sun.nio.ch.UnixFileDispatcherImpl" "pread0" "(Ljava/io/FileDescriptor;JIJ)I" nio::pread;
+    UnixFilePwrite Nio 8..=NEWEST, "sun.nio.ch.UnixFileDispatcherImpl" "pwrite0" "(Ljava/io/FileDescriptor;JIJ)I" nio::pwrite;
+    SocketDispatcherRead Nio 8..=NEWEST, "sun.nio.ch.SocketDispatcher" "read0" "(Ljava/io/FileDescriptor;JI)I" nio::read_socket;
+    SocketDispatcherReadv Nio 8..=NEWEST, "sun.nio.ch.SocketDispatcher" "readv0" "(Ljava/io/FileDescriptor;JI)J" nio::readv_socket;
+    SocketDispatcherWrite Nio 8..=NEWEST, "sun.nio.ch.SocketDispatcher" "write0" "(Ljava/io/FileDescriptor;JI)I" nio::write;
+    SocketDispatcherWritev Nio 8..=NEWEST, "sun.nio.ch.SocketDispatcher" "writev0" "(Ljava/io/FileDescriptor;JI)J" nio::writev;
+    DatagramRead Nio 8..=NEWEST, "sun.nio.ch.DatagramDispatcher" "read0" "(Ljava/io/FileDescriptor;JI)I" nio::receive;
+    DatagramReadv Nio 8..=NEWEST, "sun.nio.ch.DatagramDispatcher" "readv0" "(Ljava/io/FileDescriptor;JI)J" nio::receive_scattered;
+    DatagramWrite Nio 8..=NEWEST, "sun.nio.ch.DatagramDispatcher" "write0" "(Ljava/io/FileDescriptor;JI)I" nio::send;
+    DatagramWritev Nio 8..=NEWEST, "sun.nio.ch.DatagramDispatcher" "writev0" "(Ljava/io/FileDescriptor;JI)J" nio::send_gathered;
+}
+
+impl JdkNative {
+    /// Whether a JVM that runs has bound it to ours.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.link.is_linked()
+    }
+
+    /// The function to bind instead of `original`, which it will pass calls on to; the same when the
+    /// JVM binds it again, as 8 does. `None`: `original` is ours, or another one than at first, and
+    /// so not the JVM's own but the program's, which means to have it.
+    pub(crate) fn bind(&self, original: NonNull<c_void>) -> Option<NonNull<c_void>> {
+        let ours = NonNull::new(self.function.cast_mut().cast::<c_void>())?;
+        (original != ours && self.link.link(original.as_ptr())).then_some(ours)
+    }
+
+    /// Calls answered by ours, and calls passed on to the original. A close counts as both.
+    pub(crate) fn calls(&self) -> (u64, u64) {
+        self.link.calls()
+    }
+}
+
+/// The one native of [`JDK`] that the Java library binds too.
+pub(super) fn socket_close() -> Option<&'static JdkNative> {
+    JDK.get(Id::SocketClose as usize)
+}
+
+/// Binds a native of the JDK by `RegisterNatives`, where there is no agent.
+///
+/// # Errors
+/// What the JVM threw is pending: the class has no such native.
+pub(super) fn register_jdk(
+    env: &mut Env<'_>,
+    class: &jni::objects::JClass<'_>,
+    native: &JdkNative,
+    original: NonNull<c_void>,
+) -> Result<()> {
+    let Some(function) = native.bind(original) else { return Ok(()) };
+    // SAFETY: the table names function and signature side by side.
+    let method =
+        unsafe { NativeMethod::from_raw_parts(native.name, native.signature, function.as_ptr()) };
+    // SAFETY: as above; an instance native, as this one is.
+    let registered = unsafe { env.register_native_methods(class, &[method]) };
+    registered.inspect_err(|_| native.link.unlink())
+}
+
+// For the agent, which may use this module and no other of this face.
+
+static AGENT: AtomicBool = AtomicBool::new(false);
+
+/// This library is loaded as an agent, in a JDK of that feature version (8, 11, 17, ...).
+pub(crate) fn set_agent(feature: u32) {
+    runtime::set_jdk(runtime::Jdk::of(feature));
+    AGENT.store(true, Ordering::Relaxed);
+}
+
+/// Whether this library is loaded as an agent.
+pub(super) fn is_agent() -> bool {
+    AGENT.load(Ordering::Relaxed)
+}
+
+/// `allocator=jdk`: new blocks come from the JVM's own natives.
+pub(crate) fn take_blocks_from_originals() {
+    jdk::memory::take_from_originals();
+}
+
+/// From now on the JVM can run Java: the budget may ask it to reclaim. Returns `java.version`; `None`
+/// if the JVM is not to be had for that.
+///
+/// # Safety
+/// `env` is the calling thread's, of a JVM in its live phase, with no exception pending.
+pub(crate) unsafe fn start(env: *mut JNIEnv) -> Option<String> {
+    // SAFETY: the caller guarantees the environment.
+    let mut env = unsafe { EnvUnowned::from_raw(env) };
+    let started = env.with_env(|env| {
+        let started =
+            runtime::start(env, None).and_then(|()| runtime::property(env, "java.version"));
+        if env.exception_check() {
+            env.exception_clear();
+        }
+        started
+    });
+    match started.into_outcome() {
+        jni::Outcome::Ok(version) => Some(version),
+        jni::Outcome::Err(_) | jni::Outcome::Panic(_) => None,
+    }
+}
 
 /// Registers the natives of the Java library.
 ///
@@ -164,8 +353,10 @@ mod tests {
         let exported = include_str!("../../tests/exports.txt");
         let exported = exported.lines().filter_map(|line| line.strip_prefix("export "));
         let mut exported: Vec<&str> = exported.filter(|name| name.starts_with("Java_")).collect();
-        let mut listed: Vec<String> = JDK
+        let of_the_library = |class: &&NativeClass| class.name == "io.offheap.NativeLibrary";
+        let mut listed: Vec<String> = EXPORTED
             .iter()
+            .chain(LIBRARY.iter().filter(of_the_library))
             .flat_map(|class| class.methods.iter().map(move |method| symbol(class, method)))
             .collect();
         exported.sort_unstable();
@@ -176,11 +367,31 @@ mod tests {
     #[test]
     fn no_native_stands_twice() {
         let mut seen = std::collections::HashSet::new();
-        for class in LIBRARY.iter().chain(JDK) {
+        for class in LIBRARY.iter().chain(EXPORTED) {
             for method in class.methods {
                 let key = (class.name, method.name.to_str(), method.signature.to_str());
                 assert!(seen.insert(key.clone()), "{key:?}");
             }
         }
+        let mut seen = std::collections::HashSet::new();
+        for native in JDK {
+            let key = (native.class, native.name.to_str(), native.signature.to_str());
+            assert!(seen.insert(key.clone()), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_native_that_is_bound_keeps_its_first_original_and_never_becomes_its_own() {
+        let native = &JDK[Id::DatagramWritev as usize];
+        let ours = NonNull::new(native.function.cast_mut().cast::<c_void>()).unwrap();
+        assert_eq!(native.bind(ours), None);
+        assert!(!native.is_bound());
+        assert_eq!(native.bind(NonNull::dangling()), Some(ours));
+        assert!(native.is_bound());
+        assert_eq!(native.bind(NonNull::dangling()), Some(ours));
+        let another = NonNull::new(core::ptr::without_provenance_mut(64)).unwrap();
+        assert_eq!(native.bind(another), None);
+        native.link.unlink();
+        assert!(!native.is_bound());
     }
 }

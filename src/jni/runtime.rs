@@ -10,6 +10,7 @@ use jni::objects::{JClass, JClassLoader, JString};
 use jni::refs::{Global, Weak};
 use jni::signature::{Primitive, ReturnType};
 use jni::strings::JNIStr;
+use jni::sys::jvalue;
 use jni::{Env, JavaVM, Outcome, jni_sig, jni_str};
 use once_cell::sync::OnceCell;
 use std::sync::Arc;
@@ -22,74 +23,97 @@ pub(super) enum Jdk {
     Seventeen,
 }
 
-/// What every native may need. Looked up once, all or nothing.
-struct Runtime {
-    jdk: Jdk,
-    /// `java.io.FileDescriptor.fd`. The JDK's own classes are never unloaded, so the id stays.
-    file_descriptor_fd: JFieldID,
+impl Jdk {
+    /// Of a feature version: 8, 11, 17, ...
+    pub(super) fn of(feature: u32) -> Self {
+        match feature {
+            17.. => Self::Seventeen,
+            9.. => Self::Eleven,
+            _ => Self::Eight,
+        }
+    }
 }
 
-static RUNTIME: OnceCell<Runtime> = OnceCell::new();
+static JDK: OnceCell<Jdk> = OnceCell::new();
 
 /// The JDK that runs; before anyone has asked the JVM, the newest rules.
 pub(super) fn jdk() -> Jdk {
-    RUNTIME.get().map_or(Jdk::Seventeen, |runtime| runtime.jdk)
+    JDK.get().copied().unwrap_or(Jdk::Seventeen)
 }
+
+/// Tells the natives which JDK runs, before they can ask it themselves.
+pub(super) fn set_jdk(jdk: Jdk) {
+    // What is set already came from the JVM too.
+    let _ = JDK.set(jdk);
+}
+
+// The JDK's own classes are never unloaded, so their ids stay.
+static FILE_DESCRIPTOR_FD: OnceCell<JFieldID> = OnceCell::new();
+static SOCKET_IMPL_FD: OnceCell<JFieldID> = OnceCell::new();
 
 /// The id of `java.io.FileDescriptor.fd`, an `int`.
 ///
 /// # Errors
 /// Pending: the JVM has no such field, or no memory.
 pub(super) fn file_descriptor_fd(env: &RawEnv<'_>) -> core::result::Result<JFieldID, Exception> {
-    if let Some(runtime) = RUNTIME.get() {
-        return Ok(runtime.file_descriptor_fd);
+    field(env, &FILE_DESCRIPTOR_FD, |env| {
+        env.get_field_id(jni_str!("java/io/FileDescriptor"), jni_str!("fd"), jni_sig!("I"))
+    })
+}
+
+/// The id of `java.net.SocketImpl.fd`, a `java.io.FileDescriptor`.
+///
+/// # Errors
+/// Pending: the JVM has no such field, or no memory.
+pub(super) fn socket_impl_fd(env: &RawEnv<'_>) -> core::result::Result<JFieldID, Exception> {
+    field(env, &SOCKET_IMPL_FD, |env| {
+        let signature = jni_sig!("Ljava/io/FileDescriptor;");
+        env.get_field_id(jni_str!("java/net/SocketImpl"), jni_str!("fd"), signature)
+    })
+}
+
+fn field(
+    env: &RawEnv<'_>,
+    cell: &OnceCell<JFieldID>,
+    look_up: impl FnOnce(&mut Env<'_>) -> Result<JFieldID>,
+) -> core::result::Result<JFieldID, Exception> {
+    if let Some(field) = cell.get() {
+        return Ok(*field);
     }
-    match env
-        .unowned()
-        .with_env(|env| Ok::<_, jni::errors::Error>(look_up(env)?.file_descriptor_fd))
-        .into_outcome()
-    {
+    let found = env.unowned().with_env(|env| cell.get_or_try_init(|| look_up(env)).copied());
+    match found.into_outcome() {
         Outcome::Ok(field) => Ok(field),
         Outcome::Err(_) | Outcome::Panic(_) => Err(Exception::Pending),
     }
 }
 
-fn look_up(env: &mut Env<'_>) -> Result<&'static Runtime> {
-    RUNTIME.get_or_try_init(|| {
-        let jdk = running_jdk(env)?;
-        let class = jni_str!("java/io/FileDescriptor");
-        let file_descriptor_fd = env.get_field_id(class, jni_str!("fd"), jni_sig!("I"))?;
-        Ok(Runtime { jdk, file_descriptor_fd })
-    })
-}
-
 /// Asks the JVM for `java.specification.version`: "1.8", "11", "17", ... The version of JNI does
 /// not tell 11 from 17.
 fn running_jdk(env: &mut Env<'_>) -> Result<Jdk> {
-    let key = env.new_string("java.specification.version")?;
+    // "1.8" is no number of this kind.
+    Ok(Jdk::of(property(env, "java.specification.version")?.parse().unwrap_or(8)))
+}
+
+/// `System.getProperty` of a property that is always set.
+pub(super) fn property(env: &mut Env<'_>, name: &str) -> Result<String> {
+    let name = env.new_string(name)?;
     let value = env
         .call_static_method(
             jni_str!("java/lang/System"),
             jni_str!("getProperty"),
             jni_sig!("(Ljava/lang/String;)Ljava/lang/String;"),
-            &[(&key).into()],
+            &[(&name).into()],
         )?
         .l()?;
-    let value = env.cast_local::<JString>(value)?.try_to_string(env)?;
-    let jdk = match value.parse::<u32>() {
-        Ok(17..) => Jdk::Seventeen,
-        Ok(9..) => Jdk::Eleven,
-        Ok(_) | Err(_) => Jdk::Eight,
-    };
-    Ok(jdk)
+    env.cast_local::<JString>(value)?.try_to_string(env)
 }
 
 /// Learns what the natives need, takes over the JVM's limit for direct memory
 /// (`-XX:MaxDirectMemorySize`, else the maximum heap) unless one was set before, and tells the
 /// budget how this JVM reclaims.
 pub(super) fn start(env: &mut Env<'_>, library: Option<&Library<'_>>) -> Result<()> {
-    let jdk = look_up(env)?.jdk;
-    // Refused only if negative, which the JVM's own limit never is.
+    let jdk = *JDK.get_or_try_init(|| running_jdk(env))?;
+    // Refused only if negative, which the JVM's own limit never is. The agent has set one before.
     let _ = bits::budget().set_default_max_memory(max_direct_memory(env, jdk)?);
     let reclaimer = Arc::new(Collector::new(env, library)?);
     bits::set_reclaimer(Slot::Runtime, Some(reclaimer));
@@ -124,6 +148,15 @@ impl<'local> Library<'local> {
         Ok(Some(Self { cleaner_queue, loader }))
     }
 
+    /// The one that `class` is part of.
+    pub(super) fn of(env: &mut Env<'local>, class: &JClass<'_>) -> Result<Self> {
+        let loader = class.get_class_loader(env)?;
+        let name = env.new_string("io.offheap.CleanerQueue")?;
+        // Initialised, as by FindClass: it needs no other class of the library for that.
+        let cleaner_queue = JClass::for_name_with_loader(env, name, true, &loader)?;
+        Ok(Self { cleaner_queue, loader })
+    }
+
     /// The class of that name (`io.offheap.Bits`), not initialised: its initialiser may be under
     /// way on a thread that waits for this one to have loaded the library.
     pub(super) fn class<'frame>(
@@ -156,6 +189,76 @@ struct Collector {
     gc: JStaticMethodID,
     /// If the Java library is there.
     helper: Option<Helper>,
+    /// If this JDK has what we know.
+    references: Option<PendingReferences>,
+}
+
+/// What `Bits.reserveMemory` asks of `java.lang.ref.Reference`: whether references that a collection
+/// has cleared are still on their way to their queues and cleaners. Since 9 the answer is waited for
+/// while the JDK's own thread works at them (`waitForReferenceProcessing`); in 8 the caller does the
+/// work (`tryHandlePending`).
+struct PendingReferences {
+    reference: Global<JClass<'static>>,
+    /// The thread that does that work: it would wait for itself.
+    handler: Global<JClass<'static>>,
+    method: JStaticMethodID,
+    /// 8's takes a boolean: whether to wait until there is something to do.
+    takes_wait: bool,
+}
+
+impl PendingReferences {
+    /// `None` in a JDK that has no such thing, or not where we know it.
+    fn find(env: &mut Env<'_>, jdk: Jdk) -> Option<Self> {
+        let found = Self::look_up(env, jdk);
+        if found.is_err() && env.exception_check() {
+            env.exception_clear();
+        }
+        found.ok()
+    }
+
+    fn look_up(env: &mut Env<'_>, jdk: Jdk) -> Result<Self> {
+        let reference = env.find_class(jni_str!("java/lang/ref/Reference"))?;
+        let handler = env.find_class(jni_str!("java/lang/ref/Reference$ReferenceHandler"))?;
+        let (name, signature) = match jdk {
+            Jdk::Eight => (jni_str!("tryHandlePending"), jni_sig!("(Z)Z")),
+            Jdk::Eleven | Jdk::Seventeen => {
+                (jni_str!("waitForReferenceProcessing"), jni_sig!("()Z"))
+            }
+        };
+        let method = env.get_static_method_id(&reference, name, signature)?;
+        Ok(Self {
+            reference: env.new_global_ref(reference)?,
+            handler: env.new_global_ref(handler)?,
+            method,
+            takes_wait: jdk == Jdk::Eight,
+        })
+    }
+
+    /// True if there were some.
+    fn help(&self, env: &mut Env<'_>) -> Result<bool> {
+        let signature = jni_sig!("()Ljava/lang/Thread;");
+        let class = jni_str!("java/lang/Thread");
+        let thread =
+            env.call_static_method(class, jni_str!("currentThread"), signature, &[])?.l()?;
+        if env.is_instance_of(&thread, &self.handler)? {
+            return Ok(false);
+        }
+        let returns = ReturnType::Primitive(Primitive::Boolean);
+        let wait = [jvalue { z: false }];
+        let arguments = if self.takes_wait { wait.as_slice() } else { &[] };
+        // SAFETY: `look_up` chose class, method and what it takes together.
+        let helped = unsafe {
+            env.call_static_method_unchecked(&self.reference, self.method, returns, arguments)
+        };
+        if env.exception_check() {
+            // InterruptedException, and the flag is down: the wait for memory goes on, and who made
+            // the call finds it up afterwards.
+            env.exception_clear();
+            env.call_method(&thread, jni_str!("interrupt"), jni_sig!("()V"), &[])?;
+            return Ok(false);
+        }
+        helped?.z()
+    }
 }
 
 /// `io.offheap.CleanerQueue`.
@@ -178,7 +281,9 @@ impl Collector {
         let system = env.find_class(jni_str!("java/lang/System"))?;
         let gc = env.get_static_method_id(&system, jni_str!("gc"), jni_sig!("()V"))?;
         let helper = library.map(|library| Helper::new(env, library)).transpose()?;
-        Ok(Self { vm: env.get_java_vm()?, system: env.new_global_ref(system)?, gc, helper })
+        let references = PendingReferences::find(env, jdk());
+        let system = env.new_global_ref(system)?;
+        Ok(Self { vm: env.get_java_vm()?, system, gc, helper, references })
     }
 
     /// Runs `work` on this thread, attached for that long if it was not. Whatever Java threw is
@@ -200,13 +305,20 @@ impl Collector {
 
 impl Reclaimer for Collector {
     fn help(&self) -> bool {
-        let Some(helper) = &self.helper else { return false };
-        self.attached(|env| {
-            let Some(queue) = helper.class.upgrade_local(env)? else { return Ok(false) };
-            let returns = ReturnType::Primitive(Primitive::Boolean);
-            // SAFETY: the method is static, of this class, takes nothing and returns a boolean.
-            unsafe { env.call_static_method_unchecked(&queue, helper.help, returns, &[]) }?.z()
-        })
+        let ours = self.helper.as_ref().is_some_and(|helper| {
+            self.attached(|env| {
+                let Some(queue) = helper.class.upgrade_local(env)? else { return Ok(false) };
+                let returns = ReturnType::Primitive(Primitive::Boolean);
+                // SAFETY: the method is static, of this class, takes nothing and returns a boolean.
+                unsafe { env.call_static_method_unchecked(&queue, helper.help, returns, &[]) }?.z()
+            })
+        });
+        let jdks = || {
+            self.references
+                .as_ref()
+                .is_some_and(|references| self.attached(|env| references.help(env)))
+        };
+        ours || jdks()
     }
 
     fn collect(&self, _shortfall: i64) {

@@ -6,6 +6,7 @@
 use super::env::RawEnv;
 use super::exception::Exception;
 use super::native;
+use super::natives;
 use super::runtime;
 use crate::error::Errno;
 use crate::net::{self, ReadOutcome, Sink, Source};
@@ -14,8 +15,7 @@ use core::mem::MaybeUninit;
 use core::ptr;
 use jni::objects::{JByteArray, JClass, JObject};
 use jni::sys::{jboolean, jint, jobject};
-use jni::{EnvUnowned, NativeMethod, jni_sig, jni_str};
-use once_cell::sync::OnceCell;
+use jni::{EnvUnowned, jni_sig, jni_str};
 use std::ffi::c_void;
 
 /// A byte array, from `offset` on, as what is written or where is read to.
@@ -61,14 +61,25 @@ impl Sink for Region<'_, '_> {
     }
 }
 
-/// The descriptor number in a `java.io.FileDescriptor`; null and -1 are a closed socket.
-fn descriptor<'local>(env: &RawEnv<'local>, object: &JObject<'local>) -> Result<c_int, Exception> {
+/// The descriptor number in a `java.io.FileDescriptor`; null has -1, as one that is closed.
+pub(super) fn descriptor_number<'local>(
+    env: &RawEnv<'local>,
+    object: &JObject<'local>,
+) -> Result<c_int, Exception> {
     if object.is_null() {
-        return Err(Exception::socket_closed());
+        return Ok(-1);
     }
     let field = runtime::file_descriptor_fd(env)?;
     // SAFETY: not null, by its signature a FileDescriptor, and the field is its int.
-    match unsafe { env.int_field(object, field.into_raw()) } {
+    Ok(unsafe { env.int_field(object, field.into_raw()) })
+}
+
+/// [`descriptor_number`], where -1 is a closed socket.
+pub(super) fn open_descriptor<'local>(
+    env: &RawEnv<'local>,
+    object: &JObject<'local>,
+) -> Result<c_int, Exception> {
+    match descriptor_number(env, object)? {
         -1 => Err(Exception::socket_closed()),
         fd => Ok(fd),
     }
@@ -86,7 +97,7 @@ fn socket_write<'local>(
     range: (jint, jint),
     wait: bool,
 ) -> Result<usize, Exception> {
-    let fd = descriptor(env, fd)?;
+    let fd = open_descriptor(env, fd)?;
     let (offset, len) = range;
     let mut source = Region::new(env, data, offset)?;
     Ok(net::socket_write(fd, &mut source, length(len), 0, wait)?)
@@ -100,7 +111,7 @@ fn socket_read<'local>(
     timeout: jint,
     wait: bool,
 ) -> Result<ReadOutcome, Exception> {
-    let fd = descriptor(env, fd)?;
+    let fd = open_descriptor(env, fd)?;
     let (offset, len) = range;
     let mut sink = Region::new(env, data, offset)?;
     Ok(net::socket_read(fd, &mut sink, length(len), timeout, wait)?)
@@ -122,6 +133,33 @@ fn received(
 /// A count of bytes for Java; one call moves at most an `int` of them.
 fn count(bytes: usize) -> jint {
     jint::try_from(bytes).unwrap_or(jint::MAX)
+}
+
+/// The JDK's `socketWrite0`.
+pub(super) fn write_all<'local>(
+    env: &RawEnv<'local>,
+    fd: &JObject<'local>,
+    data: &JByteArray<'local>,
+    offset: jint,
+    len: jint,
+) -> Result<(), Exception> {
+    // A descriptor of these streams is blocking; the JDK makes an error of one that is not.
+    if socket_write(env, fd, data, (offset, len), false)? < length(len) {
+        return Err(Exception::write_failed(Errno::EAGAIN));
+    }
+    Ok(())
+}
+
+/// The JDK's `socketRead0`.
+pub(super) fn read_some<'local>(
+    env: &RawEnv<'local>,
+    fd: &JObject<'local>,
+    data: &JByteArray<'local>,
+    range: (jint, jint),
+    timeout: jint,
+) -> Result<jint, Exception> {
+    let outcome = socket_read(env, fd, data, range, timeout, false)?;
+    received(outcome, || Err(Exception::read_failed(Errno::EAGAIN)))
 }
 
 // Under the JDK's symbols: the natives of JDK 8, 11, and of 17's PlainSocketImpl.
@@ -154,13 +192,7 @@ pub(super) extern "system" fn Java_java_net_SocketOutputStream_socketWrite0<'loc
     offset: jint,
     len: jint,
 ) {
-    native(env, |env| {
-        // A descriptor of these streams is blocking; the JDK makes an error of one that is not.
-        if socket_write(env, &fd, &data, (offset, len), false)? < length(len) {
-            return Err(Exception::write_failed(Errno::EAGAIN));
-        }
-        Ok(())
-    });
+    native(env, |env| write_all(env, &fd, &data, offset, len));
 }
 
 /// `java.net.SocketInputStream.socketRead0(FileDescriptor, byte[], int, int, int)`.
@@ -174,10 +206,7 @@ pub(super) extern "system" fn Java_java_net_SocketInputStream_socketRead0<'local
     len: jint,
     timeout: jint,
 ) -> jint {
-    native(env, |env| {
-        let outcome = socket_read(env, &fd, &data, (offset, len), timeout, false)?;
-        received(outcome, || Err(Exception::read_failed(Errno::EAGAIN)))
-    })
+    native(env, |env| read_some(env, &fd, &data, (offset, len), timeout))
 }
 
 // For io.offheap's streams.
@@ -237,42 +266,18 @@ pub(super) extern "system" fn trusted_lookup<'local>(
     }
 }
 
-/// The JDK's `java.net.PlainSocketImpl.socketClose0(boolean)`.
-type SocketClose0 = unsafe extern "system" fn(*mut jni::sys::JNIEnv, jobject, jboolean);
-
-/// The JDK's original, and where it finds its descriptor.
-struct Original {
-    socket_close: SocketClose0,
-    socket_impl_fd: jni::ids::JFieldID,
-}
-
-static ORIGINAL: OnceCell<Original> = OnceCell::new();
-
 /// `io.offheap.SocketAccess.bindSocketClose0(Class)`: from now on the close of a `PlainSocketImpl`
 /// wakes the threads that are blocked in our streams too. The JDK's original still does the close,
-/// and wakes those that are blocked in the JDK's.
+/// and wakes those that are blocked in the JDK's. Nothing to do where the agent has bound it.
 pub(super) extern "system" fn bind_socket_close<'local>(
     mut env: EnvUnowned<'local>,
     _class: JClass<'local>,
     plain_socket_impl: JClass<'local>,
 ) {
+    let Some(close) = natives::socket_close().filter(|close| !close.is_bound()) else { return };
     let bound = env.with_env(|env| -> jni::errors::Result<bool> {
-        let original = ORIGINAL.get_or_try_init(|| {
-            let socket_close =
-                original_socket_close().ok_or(jni::errors::Error::NullPtr("libnet"))?;
-            let class = jni_str!("java/net/SocketImpl");
-            let field = (jni_str!("fd"), jni_sig!("Ljava/io/FileDescriptor;"));
-            let socket_impl_fd = env.get_field_id(class, field.0, field.1)?;
-            Ok::<_, jni::errors::Error>(Original { socket_close, socket_impl_fd })
-        });
-        original?;
-        let function = socket_close as *const () as *mut c_void;
-        // SAFETY: an instance native with this signature.
-        let method = unsafe {
-            NativeMethod::from_raw_parts(jni_str!("socketClose0"), jni_str!("(Z)V"), function)
-        };
-        // SAFETY: as above.
-        unsafe { env.register_native_methods(&plain_socket_impl, &[method]) }?;
+        let original = original_socket_close().ok_or(jni::errors::Error::NullPtr("libnet"))?;
+        natives::register_jdk(env, &plain_socket_impl, close, original)?;
         Ok(true)
     });
     if !matches!(bound.into_outcome(), jni::Outcome::Ok(true)) {
@@ -286,34 +291,8 @@ pub(super) extern "system" fn bind_socket_close<'local>(
 }
 
 /// The JDK's own function, from the libnet that the JVM has loaded.
-fn original_socket_close() -> Option<SocketClose0> {
+fn original_socket_close() -> Option<ptr::NonNull<c_void>> {
     const LIBNET: &CStr = c"libnet.so";
     const SYMBOL: &CStr = c"Java_java_net_PlainSocketImpl_socketClose0";
-    let symbol = crate::os::library::symbol_of_loaded(LIBNET, SYMBOL)?;
-    // SAFETY: JNI fixes the signature of the function under this symbol.
-    Some(unsafe { core::mem::transmute::<ptr::NonNull<c_void>, SocketClose0>(symbol) })
-}
-
-/// `java.net.PlainSocketImpl.socketClose0(boolean)`: the original, and our wake-up around it.
-extern "system" fn socket_close<'local>(
-    env: EnvUnowned<'local>,
-    this: JObject<'local>,
-    use_deferred_close: jboolean,
-) {
-    native(env, |env| {
-        let Some(original) = ORIGINAL.get() else {
-            return Err(Exception::internal_error("socketClose0 was not bound by us".to_owned()));
-        };
-        // SAFETY: `this` is a PlainSocketImpl, and the field its superclass's.
-        let fd = unsafe { env.object_field(&this, original.socket_impl_fd.into_raw()) };
-        // SAFETY: the original gets what this native got from the JVM.
-        let close =
-            || unsafe { (original.socket_close)(env.as_raw(), this.as_raw(), use_deferred_close) };
-        match descriptor(env, &fd) {
-            // Of a deferred close the JDK keeps the number until the last stream has let go of it.
-            Ok(fd) => net::interrupt(fd, close),
-            Err(_) => close(),
-        }
-        env.check()
-    });
+    crate::os::library::symbol_of_loaded(LIBNET, SYMBOL)
 }

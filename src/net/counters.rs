@@ -1,6 +1,6 @@
 //! What has gone through the sockets since the process began.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use crate::counter;
 
 /// Totals of the process. Each figure is exact; they are read one after the other, so a total
 /// may be ahead of its neighbour by what happened in between.
@@ -19,6 +19,8 @@ pub struct Counters {
     pub receives: u64,
     /// Bytes that the `recv`s brought.
     pub bytes_received: u64,
+    /// Calls that have begun and not ended: threads that are blocked, or about to be or not to be.
+    pub inside: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -29,20 +31,45 @@ pub(super) enum Counter {
     Reads,
     Receives,
     BytesReceived,
+    Ended,
 }
 
-static TOTALS: [AtomicU64; 6] = [const { AtomicU64::new(0) }; 6];
+static TOTALS: counter::Counters<7> = counter::Counters::new();
 
 pub(super) fn add(counter: Counter, amount: usize) {
-    if let (Some(total), Ok(amount)) = (TOTALS.get(counter as usize), u64::try_from(amount)) {
-        total.fetch_add(amount, Ordering::Relaxed);
+    TOTALS.add(counter as usize, amount as u64);
+}
+
+/// Counts a call, from now until it is dropped.
+pub(super) struct Call(());
+
+impl Call {
+    pub(super) fn begin(kind: Counter) -> Self {
+        add(kind, 1);
+        Self(())
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        add(Counter::Ended, 1);
     }
 }
 
 /// The totals of the process so far. From any thread, at any time.
 #[must_use]
 pub fn counters() -> Counters {
-    let [writes, sends, bytes_sent, reads, receives, bytes_received] =
-        TOTALS.each_ref().map(|total| total.load(Ordering::Relaxed));
-    Counters { writes, sends, bytes_sent, reads, receives, bytes_received }
+    let total = |counter: Counter| TOTALS.sum(counter as usize);
+    // The ended first: a call that begins and ends meanwhile must not count as less than none.
+    let ended = total(Counter::Ended);
+    let begun = total(Counter::Writes) + total(Counter::Reads);
+    Counters {
+        writes: total(Counter::Writes),
+        sends: total(Counter::Sends),
+        bytes_sent: total(Counter::BytesSent),
+        reads: total(Counter::Reads),
+        receives: total(Counter::Receives),
+        bytes_received: total(Counter::BytesReceived),
+        inside: begun.saturating_sub(ended),
+    }
 }

@@ -4,7 +4,7 @@
 //! another thread ends them, waits for them, and no later chunk goes to the number's next owner.
 
 use super::buffer::{MAX_HEAP_BUFFER_LEN, with_buffer};
-use super::counters::{self, Counter};
+use super::counters::{Call, Counter};
 use super::descriptor::{Blocking, Deadline, blocking};
 use crate::error::Errno;
 use core::ffi::c_int;
@@ -98,7 +98,7 @@ pub fn socket_write<S: Source>(
     flags: c_int,
     wait: bool,
 ) -> Result<usize, WriteError<S::Error>> {
-    counters::add(Counter::Writes, 1);
+    let _call = Call::begin(Counter::Writes);
     blocking(fd, |operation| {
         with_buffer(len, |buffer| write_chunks(operation, source, len, flags, wait, buffer))
     })
@@ -170,7 +170,7 @@ pub fn socket_read<S: Sink>(
     timeout: i32,
     wait: bool,
 ) -> Result<ReadOutcome, ReadError<S::Error>> {
-    counters::add(Counter::Reads, 1);
+    let _call = Call::begin(Counter::Reads);
     if len == 0 {
         return Ok(ReadOutcome::Data(0));
     }

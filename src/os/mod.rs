@@ -1,13 +1,28 @@
 //! The only system calls and C library allocations of offheap.
 //!
-//! Each function is one call, its result a value or an [`Errno`](crate::error::Errno); no policy,
+//! Each function is one call, its result a value or an [`Errno`]; no policy,
 //! no retry, no state. What to do with a short write, a signal or a failed allocation is decided
 //! by the modules above.
 
+pub(crate) mod cgroup;
+pub(crate) mod file;
 pub(crate) mod heap;
 pub(crate) mod library;
 pub(crate) mod net;
 pub(crate) mod signal;
+
+use crate::error::Errno;
+use core::ffi::c_int;
+
+/// The value of a call that answers `-1` and `errno`.
+fn checked(result: c_int) -> Result<c_int, Errno> {
+    if result == -1 { Err(Errno::last()) } else { Ok(result) }
+}
+
+/// The count of a call that answers `-1` and `errno`.
+fn counted(result: isize) -> Result<usize, Errno> {
+    usize::try_from(result).map_err(|_| Errno::last())
+}
 
 /// Bytes in a page of memory, a power of two (`sysconf(_SC_PAGESIZE)`).
 pub(crate) fn page_size() -> usize {
@@ -19,4 +34,10 @@ pub(crate) fn page_size() -> usize {
         // Linux always answers; 4096 is the smallest page any supported machine has.
         usize::try_from(size).ok().filter(|s| s.is_power_of_two()).unwrap_or(4096)
     })
+}
+
+/// `_exit`: the process ends at once, without handlers, destructors or other threads' consent.
+pub(crate) fn exit(code: c_int) -> ! {
+    // SAFETY: no precondition.
+    unsafe { libc::_exit(code) }
 }

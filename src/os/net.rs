@@ -1,18 +1,9 @@
 //! Sockets and descriptors.
 
+use super::{checked, counted};
 use crate::error::Errno;
 use core::ffi::{c_int, c_short};
 use core::mem::MaybeUninit;
-
-/// The value of a call that answers `-1` and `errno`.
-fn checked(result: c_int) -> Result<c_int, Errno> {
-    if result == -1 { Err(Errno::last()) } else { Ok(result) }
-}
-
-/// The count of a call that answers `-1` and `errno`.
-fn counted(result: isize) -> Result<usize, Errno> {
-    usize::try_from(result).map_err(|_| Errno::last())
-}
 
 /// `send`: how many bytes the socket took.
 ///
@@ -40,6 +31,44 @@ pub(crate) unsafe fn recv(
 ) -> Result<usize, Errno> {
     // SAFETY: the caller guarantees the range; the kernel checks the rest.
     counted(unsafe { libc::recv(fd, buffer.cast(), len, flags) })
+}
+
+/// `recvmsg` into buffers: how many bytes came.
+///
+/// # Safety
+/// `buffers` are `count` readable iovec structures, each of a writable range.
+pub(crate) unsafe fn recvmsg(
+    fd: c_int,
+    buffers: *const libc::iovec,
+    count: usize,
+) -> Result<usize, Errno> {
+    let mut message = message(buffers, count);
+    // SAFETY: the caller guarantees the buffers; the kernel checks the rest.
+    counted(unsafe { libc::recvmsg(fd, &raw mut message, 0) })
+}
+
+/// `sendmsg` out of buffers: how many bytes went.
+///
+/// # Safety
+/// `buffers` are `count` readable iovec structures, each of a readable range.
+pub(crate) unsafe fn sendmsg(
+    fd: c_int,
+    buffers: *const libc::iovec,
+    count: usize,
+) -> Result<usize, Errno> {
+    let message = message(buffers, count);
+    // SAFETY: the caller guarantees the buffers; the kernel checks the rest.
+    counted(unsafe { libc::sendmsg(fd, &raw const message, 0) })
+}
+
+/// A message of buffers alone: no address, no control data.
+fn message(buffers: *const libc::iovec, count: usize) -> libc::msghdr {
+    // SAFETY: integers and pointers, for all of which zero is a value.
+    let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
+    message.msg_iov = buffers.cast_mut();
+    // usize in glibc, int in others; the kernel refuses beyond 1024.
+    message.msg_iovlen = count as _;
+    message
 }
 
 /// `poll` on one descriptor: the events that came, 0 if the time passed. Negative is no limit.

@@ -107,19 +107,11 @@ fn installed() -> Vec<Jdk> {
     jdks
 }
 
-/// The Java library and its tests, compiled.
-pub(crate) struct JavaLibrary {
-    /// With the native library under test inside.
-    pub(crate) jar: PathBuf,
-    pub(crate) test_classes: PathBuf,
-    /// JUnit's console launcher, with all of JUnit.
-    pub(crate) junit: PathBuf,
-}
-
-/// Builds the Java library with Maven, once for a run of the tests.
-pub(crate) fn java_library() -> &'static JavaLibrary {
-    static LIBRARY: OnceLock<JavaLibrary> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
+/// The jar of the Java library, with the native library under test inside. Beside it is what Maven
+/// has made of the library's tests. Built once for a run of the tests.
+pub(crate) fn java_library() -> &'static Path {
+    static JAR: OnceLock<PathBuf> = OnceLock::new();
+    JAR.get_or_init(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("java");
         let native = super::library::folder().join("liboffheap.so");
         let mut maven = Command::new("mvn");
@@ -131,11 +123,7 @@ pub(crate) fn java_library() -> &'static JavaLibrary {
         maven.arg(format!("-Dbuild.folder={}", target.display()));
         let built = child::run(&mut maven, Duration::from_secs(600), "Maven (Debian: maven)");
         assert!(built.status.success(), "{maven:?}\n{}", built.output);
-        JavaLibrary {
-            jar: target.join(format!("offheap-{}.jar", env!("CARGO_PKG_VERSION"))),
-            test_classes: target.join("test-classes"),
-            junit: target.join("test-lib/junit-platform-console-standalone.jar"),
-        }
+        target.join(format!("offheap-{}.jar", env!("CARGO_PKG_VERSION")))
     })
 }
 
@@ -147,7 +135,7 @@ pub(crate) fn programs() -> &'static Path {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/java");
         let mut javac = Command::new(compiler().home.join("bin/javac"));
         javac.args(["--release", "8", "-Xlint:all,-options", "-Werror", "-d"]).arg(&classes);
-        javac.arg("-cp").arg(&java_library().jar);
+        javac.arg("-cp").arg(java_library());
         for source in std::fs::read_dir(sources).expect("tests/java") {
             javac.arg(source.expect("an entry").path());
         }

@@ -417,7 +417,8 @@ proptest! {
                 }
             };
             prop_assert_eq!(answer, expected);
-            let Snapshot { max_memory, reserved_memory, total_capacity, count } = budget.snapshot();
+            let Snapshot { max_memory, reserved_memory, total_capacity, count, .. } =
+                budget.snapshot();
             prop_assert_eq!(model, Model {
                 max: max_memory.into(),
                 reserved: reserved_memory.into(),
@@ -464,4 +465,35 @@ fn threads_that_compete_never_pass_the_limit_and_leave_nothing() {
     });
     assert_eq!(figures(&budget), (0, 0, 0));
     assert!(budget.lock().waiters.is_empty());
+}
+
+#[test]
+fn a_reservation_grows_and_shrinks_and_stays_one() {
+    let budget = Budget::new(100);
+    let nobody = fake(|_| (), || false);
+    budget.try_reserve_memory(40, 40).unwrap();
+    budget.grow_reservation(60, Policy::Legacy, &nobody).unwrap();
+    assert_eq!(figures(&budget), (100, 100, 1));
+    assert_eq!(budget.grow_reservation(1, Policy::Legacy, &nobody), Err(Errno::ENOMEM));
+    assert_eq!(budget.grow_reservation(-1, Policy::Legacy, &nobody), Err(Errno::EINVAL));
+    budget.shrink_reservation(90).unwrap();
+    assert_eq!(figures(&budget), (10, 10, 1));
+    assert_eq!(budget.shrink_reservation(11), Err(Errno::EINVAL));
+    assert_eq!(budget.shrink_reservation(-1), Err(Errno::EINVAL));
+    budget.unreserve_memory(10, 10).unwrap();
+    assert_eq!(figures(&budget), (0, 0, 0));
+}
+
+#[test]
+fn the_past_is_told_peaks_totals_and_refusals() {
+    let budget = Budget::new(100);
+    let nobody = fake(|_| (), || false);
+    budget.try_reserve_memory(30, 10).unwrap();
+    budget.try_reserve_memory(50, 20).unwrap();
+    budget.unreserve_memory(30, 10).unwrap();
+    budget.try_reserve_memory(5, 5).unwrap();
+    assert_eq!(budget.reserve_memory(101, 101, Policy::Legacy, &nobody), Err(Errno::ENOMEM));
+    let past = budget.snapshot();
+    assert_eq!((past.peak_reserved_memory, past.peak_count), (80, 2));
+    assert_eq!((past.ever_reserved_memory, past.ever_count, past.refusals), (85, 3, 1));
 }

@@ -5,7 +5,8 @@ package io.offheap;
  *
  * <p>There is one budget for one copy of the native library, so one in a process unless two class loaders each take the
  * library from the jar. {@link DirectByteBuffer} draws on it, and so may any caller. It has a limit,
- * at first the JVM's own ({@code -XX:MaxDirectMemorySize}, else the maximum heap), and keeps two sums. The
+ * at first the JVM's own ({@code -XX:MaxDirectMemorySize}, else the maximum heap; under the agent, the agent's), and
+ * keeps two sums. Under the agent every block of the JVM's own {@code Unsafe} is in it besides. The
  * <em>capacity</em> is what callers asked for, and the limit applies to it. The <em>size</em> is what they took, with
  * the slack for page alignment.
  *

@@ -23,6 +23,9 @@ final class NativeLibrary {
 
     private static final Set<PosixFilePermission> OWNER_ONLY = PosixFilePermissions.fromString("rwx------");
 
+    /** The file of the library that the JVM runs as its agent; null when there is none. */
+    private static final String AGENT = findAgent();
+
     /** Why the library is not there; null when it is. After the other constants, which it needs. */
     static final UnsatisfiedLinkError CAUSE = tryLoad();
 
@@ -40,6 +43,23 @@ final class NativeLibrary {
         }
     }
 
+    /**
+     * Tells whether the JVM runs the library as its agent. Then all class loaders share that one copy.
+     *
+     * @return false when it was loaded by a class loader, or not at all
+     */
+    static boolean isAgent() {
+        return AGENT != null;
+    }
+
+    private static String findAgent() {
+        try {
+            return agentLibrary0();
+        } catch (UnsatisfiedLinkError noAgent) {
+            return null;
+        }
+    }
+
     private static UnsatisfiedLinkError tryLoad() {
         try {
             search();
@@ -52,8 +72,16 @@ final class NativeLibrary {
         }
     }
 
-    private static void search() {
+    private static void search() throws IOException {
         String explicit = System.getProperty("io.offheap.library");
+        if (AGENT != null) {
+            if (explicit != null && !Files.isSameFile(Paths.get(explicit), Paths.get(AGENT))) {
+                throw new UnsatisfiedLinkError("-Dio.offheap.library=" + explicit + ": the agent of this JVM is " + AGENT
+                        + ", and two copies would have two budgets; leave the property out, or name the agent's file");
+            }
+            bind0();
+            return;
+        }
         if (explicit != null) {
             Throwable failure = attempt(() -> System.load(Paths.get(explicit).toAbsolutePath().toString()));
             if (failure != null) {
@@ -191,6 +219,12 @@ final class NativeLibrary {
         error.initCause(cause);
         return error;
     }
+
+    /** The path of this library if it is the JVM's agent, which is where the JVM finds this native. */
+    private static native String agentLibrary0();
+
+    /** Binds the natives of all classes of this library to the agent. */
+    private static native void bind0();
 
     private interface Attempt {
         void run() throws IOException;

@@ -6,6 +6,8 @@ package io.offheap;
  * <p>The library is loaded once, by whichever class of this package is used first. In this order:
  * <ol>
  * <li>{@code -Dio.offheap.library=PATH}: that file and no other, whether it loads or not;
+ * <li>the one that the JVM runs as its agent ({@code -agentpath}): one copy and one budget for all class loaders and
+ * for the JVM itself. Another PATH is refused then;
  * <li>the one that the program has loaded itself in the same class loader, or a library of C that is linked to it;
  * <li>{@code java.library.path}, as {@link System#loadLibrary};
  * <li>the copy inside the jar. It is written to {@code -Dio.offheap.tmpdir} (else {@code java.io.tmpdir}) under a
@@ -74,6 +76,40 @@ public final class OffHeap {
         long[] figures = new long[6];
         counters0(figures);
         return new Counters(figures);
+    }
+
+    /**
+     * Tells whether the JVM runs this library as its agent. Then the budget bounds what the JVM itself takes through
+     * {@code Unsafe}, too: direct buffers, arenas, temporary buffers.
+     *
+     * @return true when the JVM was started with {@code -agentpath} naming the library
+     */
+    public static boolean isAgent() {
+        return NativeLibrary.isAgent();
+    }
+
+    /**
+     * The limit of the memory below the heap, as {@link Bits#maxMemory}. Under the agent it is the agent's option
+     * {@code limit}; without that option there is none.
+     *
+     * @return bytes; {@link Long#MAX_VALUE} when there is no limit
+     * @throws UnsatisfiedLinkError when the library is not available
+     */
+    public static long maxMemory() {
+        NativeLibrary.ensure();
+        return Bits.maxMemory();
+    }
+
+    /**
+     * Changes the limit while the program runs, as {@link Bits#setMaxMemory}.
+     *
+     * @param bytes the limit, from 0; {@link Long#MAX_VALUE} is none
+     * @throws IllegalArgumentException when {@code bytes} is negative
+     * @throws UnsatisfiedLinkError when the library is not available
+     */
+    public static void setMaxMemory(long bytes) {
+        NativeLibrary.ensure();
+        Bits.setMaxMemory(bytes);
     }
 
     static native String version0();

@@ -1,0 +1,311 @@
+//! The agent: `java -agentpath:/path/liboffheap.so[=OPTIONS] ...` puts the natives of [`JDK`] under
+//! a program that knows nothing of them.
+//!
+//! The JVM announces every native that it binds, and asks for another function in its place. We
+//! give it ours, from its first native on: so every block that it ever takes through `Unsafe` is in
+//! the ledger and in the budget. Nothing is exported in the JDK's name, nothing registered behind
+//! its back.
+//!
+//! A JVM that would start without us starts with us. What goes wrong is one line on stderr, and the
+//! JVM's own natives stay; only options that are not understood, and `strict`, end the process.
+
+mod options;
+mod report;
+mod vm;
+
+use crate::bits;
+use crate::boundary::guard;
+use crate::jni::natives::{self, Group, JDK, JdkNative};
+use crate::ledger;
+use crate::os;
+use core::ffi::{CStr, c_char, c_void};
+use core::ptr::NonNull;
+use jni::sys::{JNI_OK, jint};
+use jvmti_bindings::sys::jni::{JNIEnv, jmethodID, jobject};
+use jvmti_bindings::sys::jvmti::{
+    JVMTI_EVENT_DATA_DUMP_REQUEST, JVMTI_EVENT_NATIVE_METHOD_BIND, JVMTI_EVENT_VM_DEATH,
+    JVMTI_EVENT_VM_INIT, jvmtiCapabilities, jvmtiEnv, jvmtiEventCallbacks,
+};
+use once_cell::sync::OnceCell;
+use options::{Allocator, Limit, Options};
+use vm::Jvmti;
+
+/// The exit code of a process whose agent was given options it does not understand, or could not do
+/// what `strict` demands: `EX_USAGE` of sysexits.
+const EXIT_CODE: i32 = 64;
+
+/// The agent of this process.
+struct Agent {
+    options: Options,
+    /// As they were given.
+    text: String,
+    /// The feature version of the JDK: 8, 11, 17, ...
+    jdk: u32,
+    vm_name: String,
+    vm_version: String,
+    /// `java.version`, once the JVM can be asked.
+    java_version: OnceCell<String>,
+}
+
+static AGENT: OnceCell<Agent> = OnceCell::new();
+
+/// One line for people.
+fn say(line: &str) {
+    use std::io::Write;
+    // In one piece, so that nothing comes in between; a closed stderr has no readers.
+    let _ = std::io::stderr().write_all(format!("offheap: {line}\n").as_bytes());
+}
+
+/// Called by the JVM before it starts, once for each `-agentpath` that names this file.
+#[unsafe(no_mangle)]
+extern "system" fn Agent_OnLoad(
+    vm: *mut jni::sys::JavaVM,
+    options: *const c_char,
+    _reserved: *mut c_void,
+) -> jint {
+    guard(
+        || {
+            let text = if options.is_null() {
+                c""
+            } else {
+                // SAFETY: the JVM passes a text that ends with a NUL.
+                unsafe { CStr::from_ptr(options) }
+            };
+            let text = text.to_str().unwrap_or_else(|_| {
+                say(&format!("bad options '{}'; allowed: UTF-8", text.to_string_lossy()));
+                os::exit(EXIT_CODE);
+            });
+            // SAFETY: the JVM passes its own.
+            unsafe { load(vm, text.to_owned()) };
+            JNI_OK
+        },
+        |_| JNI_OK, // without the agent, then: the panic has been told on stderr
+    )
+}
+
+/// # Safety
+/// `vm` is the JVM's own, before it starts.
+unsafe fn load(vm: *mut jni::sys::JavaVM, text: String) {
+    let options = Options::parse(&text, std::process::id()).unwrap_or_else(|bad| {
+        say(&bad.to_string());
+        os::exit(EXIT_CODE);
+    });
+    if let Some(agent) = AGENT.get() {
+        say(&format!(
+            "the agent is there already, with options '{}'; those given again, '{text}', are not used",
+            agent.text
+        ));
+        return;
+    }
+    let strict = options.strict;
+    // SAFETY: the caller guarantees the JVM.
+    let Some(jvmti) = (unsafe { Jvmti::of(vm) }) else {
+        return give_up(strict, "this JVM has no tool interface for agents");
+    };
+    if let Some(other) = os::library::another_with(c"Agent_OnLoad", c"offheap_version") {
+        say(&format!("another copy of offheap is loaded, {other}: it has a budget of its own"));
+    }
+    if let Err(cause) = start(jvmti, options, text) {
+        give_up(strict, &cause);
+    }
+}
+
+/// Without the agent's natives, unless that must not be.
+fn give_up(strict: bool, cause: &str) {
+    if strict {
+        say(&format!("{cause}, and strict was asked for"));
+        os::exit(EXIT_CODE);
+    }
+    say(&format!("{cause}; the JVM keeps its own natives"));
+}
+
+fn start(jvmti: Jvmti, options: Options, text: String) -> Result<(), String> {
+    let told =
+        |what: &'static str| move |error: vm::Error| format!("{what}: JVMTI error {error:?}");
+    let property = |name| jvmti.property(name).unwrap_or_default();
+    let jdk = feature_version(&property(c"java.vm.specification.version"))
+        .ok_or("this JVM does not say which version it is")?;
+
+    let potential = jvmti.potential_capabilities().map_err(told("the JVM's capabilities"))?;
+    let mut capabilities = jvmtiCapabilities::default();
+    capabilities.set_can_generate_native_method_bind_events(true);
+    // Since 9, and without it the first natives are bound unseen. 8 shows them all.
+    capabilities.set_can_generate_early_vmstart(potential.can_generate_early_vmstart());
+    jvmti.add_capabilities(&capabilities).map_err(told("natives are bound unseen in this JVM"))?;
+
+    let mut callbacks = jvmtiEventCallbacks::default();
+    callbacks.NativeMethodBind = Some(native_method_bind);
+    callbacks.VMInit = Some(vm_init);
+    callbacks.VMDeath = Some(vm_death);
+    callbacks.DataDumpRequest = Some(data_dump_request);
+    jvmti.set_callbacks(&callbacks).map_err(told("the callbacks of events"))?;
+
+    let limit = limit(options.limit);
+    // Refused only if negative, which it is not. Without a limit there is none, also for the Java
+    // library, whose own default is meant for its own buffers alone.
+    let _ = bits::budget().set_max_memory(limit);
+    if options.natives.memory {
+        ledger::keep();
+    }
+    if options.allocator == Allocator::Jdk {
+        natives::take_blocks_from_originals();
+    }
+    natives::set_agent(jdk);
+    if options.verbose {
+        say(&format!("limit {}, options '{text}'", report::limit_text(limit)));
+    }
+    let (vm_name, vm_version) = (property(c"java.vm.name"), property(c"java.vm.version"));
+    // The first and only: `load` has looked.
+    let java_version = OnceCell::new();
+    let _ = AGENT.set(Agent { options, text, jdk, vm_name, vm_version, java_version });
+    for event in [
+        JVMTI_EVENT_NATIVE_METHOD_BIND,
+        JVMTI_EVENT_VM_INIT,
+        JVMTI_EVENT_VM_DEATH,
+        JVMTI_EVENT_DATA_DUMP_REQUEST,
+    ] {
+        jvmti.enable(event).map_err(told("an event"))?;
+    }
+    Ok(())
+}
+
+/// "1.8" is 8, "17" is 17.
+fn feature_version(specification: &str) -> Option<u32> {
+    specification.strip_prefix("1.").unwrap_or(specification).parse().ok()
+}
+
+/// In bytes.
+fn limit(limit: Option<Limit>) -> i64 {
+    match limit {
+        None => i64::MAX,
+        Some(Limit::Bytes(bytes)) => bytes,
+        Some(Limit::Percent(percent)) => {
+            let share = u128::from(os::cgroup::memory_of_machine_or_container()) * u128::from(percent) / 100;
+            i64::try_from(share).unwrap_or(i64::MAX)
+        }
+    }
+}
+
+impl Agent {
+    /// Whether ours is to answer for this native in this JVM.
+    fn wants(&self, native: &JdkNative) -> bool {
+        let natives = self.options.natives;
+        let asked_for = match native.group {
+            Group::Memory => natives.memory,
+            Group::Net => natives.net,
+            Group::Nio => natives.nio,
+        };
+        asked_for && native.jdks.contains(&self.jdk)
+    }
+
+    /// A native stays the JVM's.
+    fn stays_stock(&self, class: &str, name: &str, why: &str) {
+        say(&format!("{class}.{name} {why}: it stays the JVM's own"));
+        if self.options.strict {
+            say("strict was asked for: the program ends");
+            os::exit(EXIT_CODE);
+        }
+    }
+
+    /// The function for a native that is being bound, if it is to be ours.
+    ///
+    /// # Safety
+    /// The arguments are the event's.
+    unsafe fn instead(
+        &self,
+        jvmti: Jvmti,
+        env: *mut JNIEnv,
+        method: jmethodID,
+        original: NonNull<c_void>,
+    ) -> Option<NonNull<c_void>> {
+        // SAFETY: the caller guarantees the method.
+        let bound = unsafe { jvmti.method(method) }.ok()?;
+        let named = |native: &&JdkNative| native.name.to_bytes() == bound.name.as_bytes();
+        JDK.iter().find(named)?;
+        // SAFETY: the caller guarantees method and environment.
+        let class = unsafe { jvmti.class_of(method, env) }.ok()?;
+        let mut of_this_name = JDK
+            .iter()
+            .filter(named)
+            .filter(|native| native.class == class && self.wants(native))
+            .peekable();
+        of_this_name.peek()?;
+        let same = |native: &&JdkNative| native.signature.to_bytes() == bound.signature.as_bytes();
+        let Some(native) = of_this_name.find(same) else {
+            let why = format!("has the signature {}, which is not known", bound.signature);
+            self.stays_stock(&class, &bound.name, &why);
+            return None;
+        };
+        let ours = native.bind(original)?;
+        if self.options.verbose {
+            say(&format!("bound {class}.{}{}", bound.name, bound.signature));
+        }
+        Some(ours)
+    }
+
+    /// `Unsafe`'s natives are bound before anything else happens. If not, we were too late, and
+    /// blocks are taken that nobody counts.
+    fn check_first_natives(&self) {
+        let first = |native: &&JdkNative| {
+            native.group == Group::Memory && native.class.ends_with("misc.Unsafe")
+        };
+        for native in JDK.iter().filter(first).filter(|native| self.wants(native)) {
+            if !native.is_bound() {
+                let name = String::from_utf8_lossy(native.name.to_bytes());
+                self.stays_stock(native.class, &name, "was not seen when the JVM bound it");
+            }
+        }
+    }
+}
+
+/// An event's work, if there is an agent.
+fn on_event(work: impl FnOnce(&Agent)) {
+    guard(
+        || {
+            if let Some(agent) = AGENT.get() {
+                work(agent);
+            }
+        },
+        |_| (), // told on stderr; the JVM goes on
+    );
+}
+
+unsafe extern "system" fn native_method_bind(
+    jvmti: *mut jvmtiEnv,
+    env: *mut JNIEnv,
+    _thread: jobject,
+    method: jmethodID,
+    address: *mut c_void,
+    new_address: *mut *mut c_void,
+) {
+    on_event(|agent| {
+        let Some(original) = NonNull::new(address) else { return };
+        // SAFETY: the JVM passes its own.
+        let jvmti = unsafe { Jvmti::from_raw(jvmti) };
+        // SAFETY: they are the event's.
+        if let Some(ours) = unsafe { agent.instead(jvmti, env, method, original) } {
+            // SAFETY: the JVM passes where it reads the answer.
+            unsafe { *new_address = ours.as_ptr() };
+        }
+    });
+}
+
+unsafe extern "system" fn vm_init(_jvmti: *mut jvmtiEnv, env: *mut JNIEnv, _thread: jobject) {
+    on_event(|agent| {
+        agent.check_first_natives();
+        // SAFETY: the event's environment, at the beginning of the live phase.
+        match unsafe { natives::start(env.cast()) } {
+            // The event comes once.
+            Some(version) => drop(agent.java_version.set(version)),
+            None => say("this JVM can't be asked for collections: at the limit it only waits"),
+        }
+    });
+}
+
+unsafe extern "system" fn vm_death(_jvmti: *mut jvmtiEnv, _env: *mut JNIEnv) {
+    on_event(report::at_exit);
+}
+
+unsafe extern "system" fn data_dump_request(_jvmti: *mut jvmtiEnv) {
+    on_event(report::on_request);
+}

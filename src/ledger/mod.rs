@@ -1,0 +1,294 @@
+//! The live blocks: each one that was taken through this library while it keeps books, with its
+//! size and who must take it back.
+//!
+//! Books are kept from [`keep`] on, which is called before the first block is taken, or never. Then
+//! [`allocate`], [`reallocate`] and [`free`] do what `Unsafe`'s methods do, and besides
+//!
+//! - every block is reserved in the process' budget, its size as size and capacity, from before it
+//!   is taken until after it is given back; at the limit that reclaims and waits, as
+//!   [`bits::reserve_memory`] does, and a refusal is no memory;
+//! - a block is given back to the [`Owner`] it came from, whoever asks;
+//! - a step that fails undoes those before it.
+//!
+//! A block that is not in the books is nobody's business: it was taken before, or by other code of
+//! the process through other functions, and the caller is told so.
+
+mod live;
+
+use crate::bits;
+use crate::error::Errno;
+use crate::memory;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering};
+pub(crate) use live::Live;
+
+/// Whose allocator a block came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// This library's: [`memory`].
+    Library,
+    /// The allocator of the managed runtime that this library is loaded in.
+    Runtime,
+}
+
+/// The allocators of both owners, as one call can reach them.
+pub trait Allocator {
+    /// Why there is no block.
+    type Error: From<Errno>;
+
+    /// A block of `bytes` bytes, which is not 0; never NULL.
+    ///
+    /// # Errors
+    /// There is no such block to be had.
+    fn allocate(&self, owner: Owner, bytes: usize) -> Result<*mut u8, Self::Error>;
+
+    /// The block at `address` with `bytes` bytes, which is not 0; never NULL.
+    ///
+    /// # Errors
+    /// The block is as it was.
+    ///
+    /// # Safety
+    /// `address` is a live block of `owner`, which no other thread uses during the call.
+    unsafe fn reallocate(
+        &self,
+        owner: Owner,
+        address: *mut u8,
+        bytes: usize,
+    ) -> Result<*mut u8, Self::Error>;
+
+    /// Gives the block back.
+    ///
+    /// # Safety
+    /// `address` is a live block of `owner`, which no one uses from here on.
+    unsafe fn free(&self, owner: Owner, address: *mut u8);
+}
+
+/// [`memory`] alone, for callers that have no way to the runtime's allocator. A block of the
+/// runtime's is not theirs to give back, and stays as it is.
+pub(crate) struct Library;
+
+impl Allocator for Library {
+    type Error = Errno;
+
+    fn allocate(&self, owner: Owner, bytes: usize) -> Result<*mut u8, Errno> {
+        match owner {
+            Owner::Library => memory::allocate_memory(bytes),
+            Owner::Runtime => Err(Errno::EINVAL),
+        }
+    }
+
+    unsafe fn reallocate(
+        &self,
+        owner: Owner,
+        address: *mut u8,
+        bytes: usize,
+    ) -> Result<*mut u8, Errno> {
+        match owner {
+            // SAFETY: the caller guarantees the block.
+            Owner::Library => unsafe { memory::reallocate_memory(address, bytes) },
+            Owner::Runtime => Err(Errno::EINVAL),
+        }
+    }
+
+    unsafe fn free(&self, owner: Owner, address: *mut u8) {
+        if owner == Owner::Library {
+            // SAFETY: the caller guarantees the block.
+            unsafe { memory::free_memory(address) }
+        }
+    }
+}
+
+/// A block in the books.
+struct Block {
+    bytes: i64,
+    owner: Owner,
+}
+
+static KEPT: AtomicBool = AtomicBool::new(false);
+static BLOCKS: Live<Block> = Live::new();
+
+/// From now on, books are kept. Blocks taken before are not in them.
+pub fn keep() {
+    KEPT.store(true, Ordering::Relaxed);
+}
+
+/// Whether books are kept.
+#[must_use]
+pub fn is_kept() -> bool {
+    KEPT.load(Ordering::Relaxed)
+}
+
+/// `Unsafe.allocateMemory`: a block of `bytes` bytes from `owner`, reserved and in the books. 0 bytes
+/// is NULL.
+///
+/// # Errors
+/// The allocator's; `ENOMEM` if the budget has no room, or the books no memory for the entry.
+pub fn allocate<A: Allocator>(
+    allocator: &A,
+    owner: Owner,
+    bytes: usize,
+) -> Result<*mut u8, A::Error> {
+    if bytes == 0 {
+        return Ok(ptr::null_mut());
+    }
+    let size = figure(bytes)?;
+    bits::reserve_memory(size, size)?;
+    let block = allocator.allocate(owner, bytes).inspect_err(|_| unreserve(size))?;
+    if let Err(errno) = enter(block, Block { bytes: size, owner }) {
+        // SAFETY: no one but us has seen the block.
+        unsafe { allocator.free(owner, block) };
+        unreserve(size);
+        return Err(errno.into());
+    }
+    Ok(block)
+}
+
+/// `Unsafe.reallocateMemory`: the block at `address` with `bytes` bytes. NULL is [`allocate`] from
+/// `owner`; 0 bytes frees it and is NULL. `None`: no such block is in the books, and nothing was
+/// done.
+///
+/// # Errors
+/// As [`allocate`]; the block is as it was.
+///
+/// # Safety
+/// `address` is NULL or a live block, which no other thread uses during the call.
+pub unsafe fn reallocate<A: Allocator>(
+    allocator: &A,
+    owner: Owner,
+    address: *mut u8,
+    bytes: usize,
+) -> Result<Option<*mut u8>, A::Error> {
+    if address.is_null() {
+        return allocate(allocator, owner, bytes).map(Some);
+    }
+    if bytes == 0 {
+        // SAFETY: the caller guarantees the block.
+        let freed = unsafe { free(allocator, address) };
+        return Ok(freed.then_some(ptr::null_mut()));
+    }
+    let size = figure(bytes)?;
+    // Out of the books first: once it has moved, the address may be another thread's new block.
+    let Some(old) = BLOCKS.remove(address) else { return Ok(None) };
+    let (owner, before) = (old.owner, old.bytes);
+    let moved = grow(size - before).map_err(A::Error::from).and_then(|()| {
+        // SAFETY: the caller guarantees the block, and the books the owner.
+        unsafe { allocator.reallocate(owner, address, bytes) }
+            .inspect_err(|_| shrink(size - before))
+    });
+    match moved {
+        Ok(block) => {
+            shrink(before - size);
+            enter_again(block, Block { bytes: size, owner });
+            Ok(Some(block))
+        }
+        Err(error) => {
+            enter_again(address, old);
+            Err(error)
+        }
+    }
+}
+
+/// `Unsafe.freeMemory`: gives the block back to its owner, and its reservation to the budget. NULL
+/// is freed already. False: no such block is in the books, and nothing was done.
+///
+/// # Safety
+/// `address` is NULL or a live block, which no one uses from here on.
+pub unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> bool {
+    if address.is_null() {
+        return true;
+    }
+    // Out of the books first, see `reallocate`.
+    let Some(block) = BLOCKS.remove(address) else { return false };
+    // SAFETY: the caller guarantees the block, and the books the owner.
+    unsafe { allocator.free(block.owner, address) };
+    unreserve(block.bytes);
+    true
+}
+
+/// [`memory::allocate_memory`], in the books if they are kept.
+///
+/// # Errors
+/// As [`allocate`].
+pub fn allocate_memory(bytes: usize) -> Result<*mut u8, Errno> {
+    if !is_kept() {
+        return memory::allocate_memory(bytes);
+    }
+    allocate(&Library, Owner::Library, bytes)
+}
+
+/// [`memory::reallocate_memory`], in the books if they are kept.
+///
+/// # Errors
+/// As [`reallocate`]; `EINVAL` if the block is the runtime's.
+///
+/// # Safety
+/// As [`memory::reallocate_memory`].
+pub unsafe fn reallocate_memory(address: *mut u8, bytes: usize) -> Result<*mut u8, Errno> {
+    if is_kept() {
+        // SAFETY: the caller guarantees the block.
+        let moved = unsafe { reallocate(&Library, Owner::Library, address, bytes) }?;
+        if let Some(block) = moved {
+            return Ok(block);
+        }
+    }
+    // SAFETY: the caller guarantees the block; it is not in the books.
+    unsafe { memory::reallocate_memory(address, bytes) }
+}
+
+/// [`memory::free_memory`], out of the books if it is in them.
+///
+/// # Safety
+/// As [`memory::free_memory`].
+pub unsafe fn free_memory(address: *mut u8) {
+    // SAFETY: the caller guarantees the block.
+    if is_kept() && unsafe { free(&Library, address) } {
+        return;
+    }
+    // SAFETY: the caller guarantees the block; it is not in the books.
+    unsafe { memory::free_memory(address) }
+}
+
+fn figure(bytes: usize) -> Result<i64, Errno> {
+    i64::try_from(bytes).map_err(|_| Errno::ENOMEM)
+}
+
+fn enter(address: *mut u8, block: Block) -> Result<(), Errno> {
+    BLOCKS.insert(address, block).map(give_up)
+}
+
+/// Enters a block that was in the books a moment ago. Without memory for its entry it is one that
+/// nobody counts from here on.
+fn enter_again(address: *mut u8, block: Block) {
+    let bytes = block.bytes;
+    match BLOCKS.put_back(address, block) {
+        Ok(stale) => give_up(stale),
+        Err(_) => unreserve(bytes),
+    }
+}
+
+/// The allocator gives no address twice: the block that stood where a new one is entered has been
+/// given back behind our back, by the C library's `free` perhaps.
+fn give_up(stale: Option<Block>) {
+    if let Some(stale) = stale {
+        unreserve(stale.bytes);
+    }
+}
+
+// The budget refuses to give back only what is not reserved. All of the below is.
+
+fn unreserve(bytes: i64) {
+    let _ = bits::budget().unreserve_memory(bytes, bytes);
+}
+
+fn grow(bytes: i64) -> Result<(), Errno> {
+    if bytes > 0 { bits::grow_reservation(bytes) } else { Ok(()) }
+}
+
+fn shrink(bytes: i64) {
+    if bytes > 0 {
+        let _ = bits::budget().shrink_reservation(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! On the process' budget, so one test at a time, and each leaves it as it was.
+
+use super::*;
+use crate::os::heap::failing;
+use std::cell::RefCell;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Counts what it is asked, and takes all blocks from the library.
+#[derive(Default)]
+struct Recording(RefCell<Vec<(&'static str, Owner)>>);
+
+impl Recording {
+    fn record(&self, what: &'static str, owner: Owner) {
+        self.0.borrow_mut().push((what, owner));
+    }
+}
+
+impl Allocator for Recording {
+    type Error = Errno;
+
+    fn allocate(&self, owner: Owner, bytes: usize) -> Result<*mut u8, Errno> {
+        self.record("allocate", owner);
+        memory::allocate_memory(bytes)
+    }
+
+    unsafe fn reallocate(
+        &self,
+        owner: Owner,
+        address: *mut u8,
+        bytes: usize,
+    ) -> Result<*mut u8, Errno> {
+        self.record("reallocate", owner);
+        // SAFETY: the caller guarantees the block.
+        unsafe { memory::reallocate_memory(address, bytes) }
+    }
+
+    unsafe fn free(&self, owner: Owner, address: *mut u8) {
+        self.record("free", owner);
+        // SAFETY: the caller guarantees the block.
+        unsafe { memory::free_memory(address) }
+    }
+}
+
+/// What this thread's blocks have changed; other modules' tests use the budget too, so only
+/// figures far beyond theirs mean anything.
+const FAR: i64 = 1 << 33;
+
+fn reserved() -> i64 {
+    bits::budget().snapshot().reserved_memory
+}
+
+#[test]
+fn a_block_is_reserved_while_it_lives_and_goes_back_to_its_owner() {
+    let _alone = alone();
+    for owner in [Owner::Library, Owner::Runtime] {
+        let allocator = Recording::default();
+        // Never touched, so it costs address space only.
+        let bytes = usize::try_from(2 * FAR).unwrap();
+        let block = allocate(&allocator, owner, bytes).unwrap();
+        assert!(reserved() >= 2 * FAR);
+        // SAFETY: a live block of this thread's.
+        let block = unsafe { reallocate(&allocator, Owner::Library, block, 64) }.unwrap().unwrap();
+        assert!(reserved() < FAR);
+        // SAFETY: a live block of this thread's, not used again.
+        assert!(unsafe { free(&allocator, block) });
+        let asked = [("allocate", owner), ("reallocate", owner), ("free", owner)];
+        assert_eq!(*allocator.0.borrow(), asked);
+    }
+}
+
+#[test]
+fn a_block_that_is_not_in_the_books_is_left_alone() {
+    let _alone = alone();
+    let allocator = Recording::default();
+    let foreign = memory::allocate_memory(64).unwrap();
+    // SAFETY: a live block of this thread's; nothing happens to it.
+    assert!(!unsafe { free(&allocator, foreign) });
+    // SAFETY: as above.
+    assert_eq!(unsafe { reallocate(&allocator, Owner::Library, foreign, 8) }, Ok(None));
+    // SAFETY: as above.
+    assert_eq!(unsafe { reallocate(&allocator, Owner::Library, foreign, 0) }, Ok(None));
+    assert!(allocator.0.borrow().is_empty());
+    // SAFETY: a live block of this thread's, not used again.
+    unsafe { memory::free_memory(foreign) };
+}
+
+#[test]
+fn null_and_nothing_are_as_in_the_jdk() {
+    let _alone = alone();
+    let allocator = Recording::default();
+    assert_eq!(allocate(&allocator, Owner::Library, 0), Ok(ptr::null_mut()));
+    // SAFETY: NULL is allowed.
+    assert!(unsafe { free(&allocator, ptr::null_mut()) });
+    // SAFETY: NULL is allowed.
+    let nothing = unsafe { reallocate(&allocator, Owner::Library, ptr::null_mut(), 0) };
+    assert_eq!(nothing, Ok(Some(ptr::null_mut())));
+    assert!(allocator.0.borrow().is_empty());
+}
+
+#[test]
+fn a_step_that_fails_undoes_those_before_it() {
+    let _alone = alone();
+    let bytes = usize::try_from(2 * FAR).unwrap();
+    // The block first, then the entry.
+    for successes in 0..2 {
+        let refused = failing::after(successes, || allocate(&Library, Owner::Library, bytes));
+        assert_eq!(refused, Err(Errno::ENOMEM), "after {successes}");
+        assert!(reserved() < FAR, "after {successes}");
+    }
+    for bytes in [usize::MAX, isize::MAX as usize] {
+        assert_eq!(allocate(&Library, Owner::Library, bytes), Err(Errno::ENOMEM), "{bytes}");
+        assert!(reserved() < FAR, "{bytes}");
+    }
+    let block = allocate(&Library, Owner::Library, 64).unwrap();
+    // SAFETY: a live block of this thread's.
+    let refused =
+        failing::after(0, || unsafe { reallocate(&Library, Owner::Library, block, bytes) });
+    assert_eq!(refused, Err(Errno::ENOMEM));
+    assert!(reserved() < FAR);
+    // SAFETY: still live, and not used again.
+    assert!(unsafe { free(&Library, block) });
+    // SAFETY: not in the books any more, so nothing happens.
+    assert!(!unsafe { free(&Library, block) });
+}
+
+#[test]
+fn a_block_freed_behind_our_back_is_given_up_when_its_address_comes_again() {
+    let _alone = alone();
+    let block = allocate(&Library, Owner::Library, 64).unwrap();
+    BLOCKS.remove(block);
+    let far = Block { bytes: 2 * FAR, owner: Owner::Library };
+    bits::reserve_memory(2 * FAR, 2 * FAR).unwrap();
+    enter(block, far).unwrap();
+    enter(block, Block { bytes: 64, owner: Owner::Library }).unwrap();
+    assert!(reserved() < FAR);
+    // SAFETY: a live block of this thread's, not used again.
+    assert!(unsafe { free(&Library, block) });
+}
