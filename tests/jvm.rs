@@ -8,12 +8,13 @@
 #![cfg(test)]
 
 mod common {
+    pub(crate) mod c;
     pub(crate) mod child;
     pub(crate) mod jdk;
     pub(crate) mod library;
 }
 
-use common::{child, jdk, library};
+use common::{c, child, jdk, library};
 use jdk::{Jdk, class_path, java_library, on_each, programs};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -117,31 +118,12 @@ fn scratch() -> &'static Path {
     })
 }
 
-/// A library of `tests/c`, compiled for a JVM to load.
-fn native(source: &str, includes: bool) -> PathBuf {
-    let target = scratch().join(format!("lib{source}.so"));
-    let mut gcc = Command::new("gcc");
-    gcc.args([
-        "-std=c11",
-        "-D_GNU_SOURCE",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-O1",
-        "-g",
-        "-shared",
-        "-fPIC",
-    ]);
-    gcc.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/c/{source}.c")));
-    gcc.arg("-o").arg(&target);
-    if includes {
-        let include = jdk::compiler().home.join("include");
-        gcc.arg("-I").arg(&include).arg("-I").arg(include.join("linux"));
-        gcc.arg(scratch().join(SONAME)).arg(format!("-Wl,-rpath,{}", scratch().display()));
-    }
-    let compiled = child::run(&mut gcc, Duration::from_secs(60), "gcc (Debian: gcc)");
-    assert!(compiled.status.success(), "{gcc:?}\n{}", compiled.output);
-    target
+/// A library of `tests/c` that is linked to ours.
+fn linked_to_ours(source: &str) -> PathBuf {
+    let mut arguments = c::jni_includes();
+    arguments.push(scratch().join(SONAME).display().to_string());
+    arguments.push(format!("-Wl,-rpath,{}", scratch().display()));
+    c::shared_library(source, scratch(), arguments)
 }
 
 /// The library that binds the JDK's socket natives to ours.
@@ -153,7 +135,7 @@ fn rebind() -> &'static Path {
         let _ = std::fs::remove_file(&link);
         let library = library::folder().join("liboffheap.so");
         std::os::unix::fs::symlink(library, link).expect("a link");
-        native("rebind", true)
+        linked_to_ours("rebind")
     })
 }
 
@@ -182,9 +164,7 @@ impl Streams {
 fn program(java: &mut Command, jdk: &Jdk, class: &str, streams: Streams) {
     let library = library::folder().join("liboffheap.so");
     java.arg(format!("-Dio.offheap.library={}", library.display()));
-    java.args(jdk.socket_write0_flags())
-        .arg("-cp")
-        .arg(class_path(&[programs(), java_library()]));
+    java.args(jdk.socket_write0_flags()).arg("-cp").arg(class_path(&[programs(), java_library()]));
     java.arg(class).args(streams.arguments());
 }
 
@@ -311,7 +291,7 @@ fn the_system_calls_are_those_of_the_jdk() {
 
 #[test]
 fn failing_allocations_are_errors_and_leave_nothing_behind() {
-    let failing = native("failing_malloc", false);
+    let failing = c::shared_library("failing_malloc", scratch(), [""; 0]);
     on_each(jdk::all(), |jdk| {
         let mut java = jdk.java();
         java.env("LD_PRELOAD", &failing);
@@ -346,7 +326,7 @@ fn the_readmes_java_example_runs_on_every_jdk() {
 #[test]
 fn a_jni_library_that_is_linked_to_ours_needs_no_java_library_and_disturbs_none() {
     rebind(); // makes the link for the soname
-    let dependent = native("dependent", true);
+    let dependent = linked_to_ours("dependent");
     // Another copy than the one out of the jar.
     let copy = library::folder().join("liboffheap.so");
     let with_java = class_path(&[programs(), java_library()]);

@@ -180,7 +180,9 @@ fn limit(limit: Option<Limit>) -> i64 {
         None => i64::MAX,
         Some(Limit::Bytes(bytes)) => bytes,
         Some(Limit::Percent(percent)) => {
-            let share = u128::from(os::cgroup::memory_of_machine_or_container()) * u128::from(percent) / 100;
+            let share = u128::from(os::cgroup::memory_of_machine_or_container())
+                * u128::from(percent)
+                / 100;
             i64::try_from(share).unwrap_or(i64::MAX)
         }
     }

@@ -1,27 +1,14 @@
 //! The agent and the Java library in one JVM: one copy of the library, one budget.
 
-// So that clippy knows the helpers for test code too.
-#![cfg(test)]
-
-mod common {
-    pub(crate) mod child;
-    pub(crate) mod jdk;
-    pub(crate) mod library;
-}
-
-use common::{child, jdk, library};
+use crate::common::{child, jdk, library};
+use crate::{LIMIT, agentpath};
 use jdk::{Jdk, class_path, java_library, on_each, programs};
 use std::process::Command;
-use std::time::Duration;
-
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// A `java` with the agent and the Java library.
 fn java(jdk: &Jdk, options: &str) -> Command {
     let mut java = jdk.java();
-    let library = library::folder().join("liboffheap.so");
-    java.arg(format!("-agentpath:{}={options}", library.display()));
-    java.arg("-cp").arg(class_path(&[programs(), java_library()]));
+    java.arg(agentpath(options)).arg("-cp").arg(class_path(&[programs(), java_library()]));
     java
 }
 
