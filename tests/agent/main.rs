@@ -12,7 +12,11 @@ mod common {
 }
 
 mod binding;
+mod limit;
 mod one_budget;
+mod pair;
+mod real;
+mod storm;
 
 use common::library;
 use std::path::{Path, PathBuf};
