@@ -58,7 +58,7 @@ pub(crate) fn ours(
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let file = scratch().join(format!("pair-{}-{number}.json", std::process::id()));
     let mut java = jdk.java();
-    java.arg(agentpath(&format!("report={},{options}", file.display()).trim_end_matches(',')));
+    java.arg(agentpath(format!("report={},{options}", file.display()).trim_end_matches(',')));
     java.args(arguments);
     let run = child::run(&mut java, limit, "a JDK");
     assert!(run.status.success(), "JDK {}: {java:?}\n{}", jdk.version, run.output);

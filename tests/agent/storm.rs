@@ -81,7 +81,8 @@ fn no_close_in_a_storm_is_lost_with_the_old_sockets_of_jdk_17() {
     let both: Vec<Jdk> =
         jdk::all().iter().filter(|jdk| (13..=17).contains(&jdk.version)).cloned().collect();
     on_each(&both, |jdk| {
-        let report = storm(jdk, "2", &arguments!["-Djdk.net.usePlainSocketImpl"]);
+        let flags = arguments!["-Djdk.net.usePlainSocketImpl"];
+        let report = storm(jdk, "2", &flags);
         assert_ours(&report, true, jdk.version);
     });
 }
