@@ -20,7 +20,8 @@ use crate::jni::natives::{self, Group, JDK, JdkNative};
 use crate::ledger;
 use crate::os;
 use core::ffi::{CStr, c_char, c_void};
-use core::ptr::NonNull;
+use core::mem;
+use core::ptr::{self, NonNull};
 use jni::sys::{JNI_OK, jint};
 use jvmti_bindings::sys::jni::{JNIEnv, jmethodID, jobject};
 use jvmti_bindings::sys::jvmti::{
@@ -29,11 +30,15 @@ use jvmti_bindings::sys::jvmti::{
 };
 use once_cell::sync::OnceCell;
 use options::{Allocator, Limit, Options};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use vm::Jvmti;
 
 /// The exit code of a process whose agent was given options it does not understand, or could not do
 /// what `strict` demands: `EX_USAGE` of sysexits.
 const EXIT_CODE: i32 = 64;
+
+/// JDKs from this one on have caches of linked classes, which early events make unusable.
+const AOT_CACHES: u32 = 24;
 
 /// The agent of this process.
 struct Agent {
@@ -47,6 +52,8 @@ struct Agent {
     vm_version: String,
     /// `java.version`, once the JVM can be asked.
     java_version: OnceCell<String>,
+    /// The natives that were bound before the JVM could name them: method and function, as addresses.
+    nameless: Mutex<Vec<(usize, usize)>>,
 }
 
 // SAFETY: the JVM's own pointer, good in every thread.
@@ -141,8 +148,10 @@ fn start(
     let potential = jvmti.potential_capabilities().map_err(told("the JVM's capabilities"))?;
     let mut capabilities = jvmtiCapabilities::default();
     capabilities.set_can_generate_native_method_bind_events(true);
-    // Since 9, and without it the first natives are bound unseen. 8 shows them all.
-    capabilities.set_can_generate_early_vmstart(potential.can_generate_early_vmstart());
+    // Since 9, and without it the first natives are bound unseen; 8 shows them all. From 24 on it costs
+    // a program its AOT cache, and with -XX:AOTMode=on its start: there they are bound again, later.
+    let early = potential.can_generate_early_vmstart() && jdk < AOT_CACHES;
+    capabilities.set_can_generate_early_vmstart(early);
     // For the sites of blocks; without it they have no lines.
     capabilities.set_can_get_line_numbers(potential.can_get_line_numbers());
     jvmti.add_capabilities(&capabilities).map_err(told("natives are bound unseen in this JVM"))?;
@@ -172,7 +181,9 @@ fn start(
     let (vm_name, vm_version) = (property(c"java.vm.name"), property(c"java.vm.version"));
     // The first and only: `load` has looked.
     let java_version = OnceCell::new();
-    let _ = AGENT.set(Agent { vm, options, text, jdk, vm_name, vm_version, java_version });
+    let nameless = Mutex::default();
+    let _ =
+        AGENT.set(Agent { vm, options, text, jdk, vm_name, vm_version, java_version, nameless });
     for event in [
         JVMTI_EVENT_NATIVE_METHOD_BIND,
         JVMTI_EVENT_VM_INIT,
@@ -234,13 +245,14 @@ impl Agent {
         env: *mut JNIEnv,
         method: jmethodID,
         original: NonNull<c_void>,
-    ) -> Option<NonNull<c_void>> {
+    ) -> Option<(&'static JdkNative, NonNull<c_void>)> {
         // SAFETY: the caller guarantees the method.
         let bound = unsafe { jvmti.method(method) }.ok()?;
         let named = |native: &&JdkNative| native.name.to_bytes() == bound.name.as_bytes();
         JDK.iter().find(named)?;
         // SAFETY: the caller guarantees method and environment.
         let class = unsafe { jvmti.class_of(method, env) }.ok()?;
+        let class = Some(class).filter(|class| class.is_jvms_own)?.name;
         let mut of_this_name = JDK
             .iter()
             .filter(named)
@@ -257,7 +269,38 @@ impl Agent {
         if self.options.verbose {
             say(&format!("bound {class}.{}{}", bound.name, bound.signature));
         }
-        Some(ours)
+        Some((native, ours))
+    }
+
+    fn nameless(&self) -> MutexGuard<'_, Vec<(usize, usize)>> {
+        self.nameless.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Binds what was bound before the JVM could name it, as soon as it can: the classes of the JDK
+    /// are starting themselves up then, and nothing of the program runs. Where events come early
+    /// there is nothing to do.
+    ///
+    /// # Safety
+    /// `env` is an event's.
+    unsafe fn bind_nameless(&self, jvmti: Jvmti, env: *mut JNIEnv) {
+        // To bind is an event too: it must find the list empty, and unlocked.
+        let nameless = mem::take(&mut *self.nameless());
+        for (method, original) in nameless {
+            let method = ptr::with_exposed_provenance_mut(method);
+            let original = NonNull::new(ptr::with_exposed_provenance_mut(original));
+            let Some(original) = original else { continue };
+            // SAFETY: methods of classes that the JVM itself has loaded stay; the caller guarantees
+            // the environment.
+            let Some((native, ours)) = (unsafe { self.instead(jvmti, env, method, original) })
+            else {
+                continue;
+            };
+            // SAFETY: as above.
+            if !unsafe { natives::register_first(env.cast(), native, ours) } {
+                let name = String::from_utf8_lossy(native.name.to_bytes());
+                self.stays_stock(native.class, &name, "could not be bound again");
+            }
+        }
     }
 
     /// `Unsafe`'s natives are bound before anything else happens. If not, we were too late, and
@@ -299,8 +342,15 @@ unsafe extern "system" fn native_method_bind(
         let Some(original) = NonNull::new(address) else { return };
         // SAFETY: the JVM passes its own.
         let jvmti = unsafe { Jvmti::from_raw(jvmti) };
+        if env.is_null() {
+            let pair = (method.expose_provenance(), original.as_ptr().expose_provenance());
+            agent.nameless().push(pair);
+            return;
+        }
+        // SAFETY: the event's.
+        unsafe { agent.bind_nameless(jvmti, env) };
         // SAFETY: they are the event's.
-        if let Some(ours) = unsafe { agent.instead(jvmti, env, method, original) } {
+        if let Some((_, ours)) = unsafe { agent.instead(jvmti, env, method, original) } {
             // SAFETY: the JVM passes where it reads the answer.
             unsafe { *new_address = ours.as_ptr() };
         }

@@ -10,7 +10,8 @@ use crate::nio;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -43,22 +44,31 @@ fn write(agent: &Agent, target: &Target, mark: bool) {
     };
     let written = match target {
         // In one piece, so that nothing comes in between.
-        Target::Stderr => io::Write::write_all(&mut io::stderr(), report.as_bytes()),
-        Target::File(file) => replace(file, &report),
+        Target::Stderr => io::stderr().write_all(report.as_bytes()),
+        Target::File(file) => put(file, &report),
     };
     if let (Err(error), Target::File(file)) = (written, target) {
         say(&format!("the report could not be written to {}: {error}", file.display()));
     }
 }
 
-/// Under another name first: who reads the file finds a whole report, the old or the new.
-fn replace(file: &Path, report: &str) -> io::Result<()> {
-    if !file.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-        let mut new = file.as_os_str().to_owned();
-        new.push(".new");
-        return fs::write(&new, report).and_then(|()| fs::rename(&new, file));
+/// A plain file is replaced: who reads it finds a whole report, the old or the new, also when two
+/// JVMs write to one. To anything else (a pipe, a terminal, what a link names: `/dev/stdout` is one,
+/// and the program's own output behind it) the report is added, and nothing is taken away.
+fn put(file: &Path, report: &str) -> io::Result<()> {
+    if file.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        let mut open = fs::OpenOptions::new();
+        // Without waiting: a pipe that nobody reads must not keep the program from ending.
+        open.append(true).custom_flags(libc::O_NONBLOCK);
+        return open.open(file)?.write_all(report.as_bytes());
     }
-    fs::write(file, report) // a pipe or a terminal
+    let mut new = file.as_os_str().to_owned();
+    new.push(format!(".{}.new", std::process::id()));
+    let written = fs::write(&new, report).and_then(|()| fs::rename(&new, file));
+    written.inspect_err(|_| {
+        // Half a report is of no use; that it could not be written is what is told.
+        let _ = fs::remove_file(&new);
+    })
 }
 
 /// What no limit is, in words.
@@ -314,4 +324,59 @@ fn write_text(out: &mut String, agent: &Agent, sums: &Sums) -> std::fmt::Result 
         writeln!(out, "  {native:<54} {answered:>14} {passed:>12}")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// A folder of this test's, empty.
+    fn folder(name: &str) -> std::path::PathBuf {
+        let folder =
+            std::env::temp_dir().join(format!("offheap-report-{}-{name}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_plain_file_is_replaced_and_nothing_else_is_left_behind() {
+        let folder = folder("plain");
+        let file = folder.join("report");
+        for report in ["the first", "another"] {
+            put(&file, report).unwrap();
+            assert_eq!(fs::read_to_string(&file).unwrap(), report);
+        }
+        // A folder can't be replaced by a file.
+        let taken = folder.join("taken");
+        fs::create_dir_all(taken.join("by")).unwrap();
+        put(&taken, "x").unwrap_err();
+        let mut names: Vec<_> =
+            fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["report", "taken"]);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_is_an_error_and_no_wait() {
+        let pipe = std::env::temp_dir().join(format!("offheap-pipe-{}", std::process::id()));
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let written = put(&pipe, "report");
+        fs::remove_file(&pipe).unwrap();
+        assert_eq!(written.unwrap_err().raw_os_error(), Some(libc::ENXIO));
+    }
+
+    #[test]
+    fn a_link_stays_a_link_and_what_it_names_keeps_its_content() {
+        let folder = folder("link");
+        let (file, link) = (folder.join("output"), folder.join("stdout"));
+        fs::write(&file, "the program's\n").unwrap();
+        symlink(&file, &link).unwrap();
+        put(&link, "a report\n").unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "the program's\na report\n");
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }

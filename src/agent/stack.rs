@@ -39,7 +39,7 @@ impl JavaStacks {
                 let line = unsafe { self.jvmti.line(call) };
                 let unknown = || "?".to_owned();
                 Frame {
-                    class: class.unwrap_or_else(|_| unknown()),
+                    class: class.map_or_else(|_| unknown(), |class| class.name),
                     method: method.map_or_else(|_| unknown(), |method| method.name),
                     line,
                 }

@@ -6,7 +6,7 @@
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr;
 use jni::sys::{JNI_OK, jint};
-use jvmti_bindings::sys::jni::{JNIEnv, jmethodID};
+use jvmti_bindings::sys::jni::{JNIEnv, jmethodID, jobject};
 use jvmti_bindings::sys::jvmti::{
     JVMTI_ENABLE, JVMTI_ERROR_NONE, JVMTI_ERROR_NOT_AVAILABLE, JVMTI_VERSION_1_2,
     jvmtiCapabilities, jvmtiEnv, jvmtiError, jvmtiEvent, jvmtiEventCallbacks, jvmtiFrameInfo,
@@ -72,6 +72,14 @@ pub(super) type Call = jvmtiFrameInfo;
 
 /// Room for a stack.
 pub(super) const NO_CALL: Call = Call { method: ptr::null_mut(), location: 0 };
+
+/// A class as a program knows it.
+pub(super) struct Class {
+    /// Its binary name, `java.lang.Object`.
+    pub(super) name: String,
+    /// It is not one that a class loader of the program has made.
+    pub(super) is_jvms_own: bool,
+}
 
 /// A method as the class file names it.
 pub(super) struct Method {
@@ -189,7 +197,7 @@ impl Jvmti {
         Ok(Method { name: name.to_owned(), signature: signature.to_owned() })
     }
 
-    /// The binary name of the method's class, `java.lang.Object`.
+    /// The method's class.
     ///
     /// # Safety
     /// `method` is a method's id, as an event passes it, and `env` the event's.
@@ -197,24 +205,36 @@ impl Jvmti {
         self,
         method: jmethodID,
         env: *mut JNIEnv,
-    ) -> Result<String, Error> {
-        let mut class = ptr::null_mut();
+    ) -> Result<Class, Error> {
+        let (mut class, mut loader) = (ptr::null_mut(), ptr::null_mut());
         call!(self, GetMethodDeclaringClass(method, &raw mut class))?;
         let mut signature = Text { jvmti: &self, text: ptr::null_mut() };
-        let named = call!(self, GetClassSignature(class, &raw mut signature.text, ptr::null_mut()));
-        if !env.is_null() {
-            // SAFETY: the JVM's pointer to its table, as the caller guarantees.
-            let table = unsafe { *env };
-            // SAFETY: the function lies within the table of JNI 1.1, the shortest.
-            let delete = unsafe { &raw const (*table).DeleteLocalRef };
-            // SAFETY: as above.
-            let delete = unsafe { delete.read() };
-            // SAFETY: the environment is this thread's; the reference is not used again.
-            unsafe { delete(env, class) };
+        let named = call!(self, GetClassSignature(class, &raw mut signature.text, ptr::null_mut()))
+            .and_then(|()| call!(self, GetClassLoader(class, &raw mut loader)));
+        for reference in [class, loader] {
+            // SAFETY: the caller guarantees the environment; the references are not used again.
+            unsafe { delete_local_reference(env, reference) };
         }
         named?;
         let signature = signature.to_owned();
         let name = signature.strip_prefix('L').and_then(|name| name.strip_suffix(';'));
-        Ok(name.unwrap_or(&signature).replace('/', "."))
+        let name = name.unwrap_or(&signature).replace('/', ".");
+        Ok(Class { name, is_jvms_own: loader.is_null() })
     }
+}
+
+/// # Safety
+/// `env` is the calling thread's, or NULL; `reference` is a local one that is not used again, or NULL.
+unsafe fn delete_local_reference(env: *mut JNIEnv, reference: jobject) {
+    if env.is_null() || reference.is_null() {
+        return;
+    }
+    // SAFETY: the JVM's pointer to its table, as the caller guarantees.
+    let table = unsafe { *env };
+    // SAFETY: the function lies within the table of JNI 1.1, the shortest.
+    let delete = unsafe { &raw const (*table).DeleteLocalRef };
+    // SAFETY: as above.
+    let delete = unsafe { delete.read() };
+    // SAFETY: the caller guarantees environment and reference.
+    unsafe { delete(env, reference) };
 }

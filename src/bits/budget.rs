@@ -68,6 +68,13 @@ pub trait Reclaimer: Send + Sync {
     fn help(&self) -> bool {
         false
     }
+
+    /// Runs `wait`, which blocks the calling thread for up to a quarter of a second; once, and does
+    /// nothing else that takes long. A runtime that has more threads than the system may let another
+    /// one run meanwhile: it may be the one that is waited for.
+    fn while_waiting(&self, wait: &mut dyn FnMut()) {
+        wait();
+    }
 }
 
 /// The figures of a [`Budget`]. Each is exact; together they are not one moment's if other threads
@@ -198,7 +205,24 @@ impl Budget {
     pub fn try_reserve_memory(&self, size: i64, capacity: i64) -> Result<(), Errno> {
         let (size, capacity) = (figure(size)?, figure(capacity)?);
         self.try_take(capacity).map_err(|_| Errno::ENOMEM)?;
-        self.record(size, capacity, 1)
+        self.record(size, capacity, 1)?;
+        self.note(size, 1);
+        Ok(())
+    }
+
+    /// [`Budget::try_reserve_memory`] of a block that may yet not come to be: [`Budget::note`] tells
+    /// that it has.
+    pub(crate) fn try_reserve_block(&self, bytes: i64) -> Result<(), Errno> {
+        let bytes = figure(bytes)?;
+        self.try_take(bytes).map_err(|_| Errno::ENOMEM)?;
+        self.record(bytes, bytes, 1)
+    }
+
+    /// Enters what is reserved now into the past that [`Snapshot`] tells of: `size` more bytes in
+    /// `reservations` more reservations.
+    pub(crate) fn note(&self, size: u64, reservations: u64) {
+        let now = (self.reserved.load(Ordering::Relaxed), self.count.load(Ordering::Relaxed));
+        self.history.reserved((size, reservations), now);
     }
 
     /// `Bits.reserveMemory`: reserves; if there is no room, `reclaimer` makes some, and the call
@@ -216,21 +240,40 @@ impl Budget {
         policy: Policy,
         reclaimer: &dyn Reclaimer,
     ) -> Result<(), Errno> {
-        self.reserve(figure(size)?, figure(capacity)?, 1, policy, reclaimer)
+        let (size, capacity) = (figure(size)?, figure(capacity)?);
+        self.reserve(size, capacity, 1, policy, reclaimer)?;
+        self.note(size, 1);
+        Ok(())
     }
 
-    /// Makes a reservation larger, by `bytes` of both size and capacity, as
-    /// [`Budget::reserve_memory`] makes a new one.
-    ///
-    /// # Errors
-    /// As [`Budget::reserve_memory`]; the reservation is then as it was.
-    pub fn grow_reservation(
+    /// [`Budget::reserve_memory`] of a block that may yet not come to be, as
+    /// [`Budget::try_reserve_block`].
+    pub(crate) fn reserve_block(
         &self,
         bytes: i64,
         policy: Policy,
         reclaimer: &dyn Reclaimer,
     ) -> Result<(), Errno> {
-        self.reserve(figure(bytes)?, figure(bytes)?, 0, policy, reclaimer)
+        let bytes = figure(bytes)?;
+        self.reserve(bytes, bytes, 1, policy, reclaimer)
+    }
+
+    /// Makes the reservation of a block larger, if there is room now. Never waits for room.
+    pub(crate) fn try_grow_block(&self, bytes: i64) -> Result<(), Errno> {
+        let bytes = figure(bytes)?;
+        self.try_take(bytes).map_err(|_| Errno::ENOMEM)?;
+        self.record(bytes, bytes, 0)
+    }
+
+    /// Makes the reservation of a block larger, as [`Budget::reserve_block`] makes a new one.
+    pub(crate) fn grow_block(
+        &self,
+        bytes: i64,
+        policy: Policy,
+        reclaimer: &dyn Reclaimer,
+    ) -> Result<(), Errno> {
+        let bytes = figure(bytes)?;
+        self.reserve(bytes, bytes, 0, policy, reclaimer)
     }
 
     fn reserve(
@@ -259,12 +302,10 @@ impl Budget {
         self.unreserve(figure(size)?, figure(capacity)?, 1)
     }
 
-    /// Makes a reservation smaller, by `bytes` of both size and capacity.
-    ///
-    /// # Errors
-    /// As [`Budget::unreserve_memory`].
-    pub fn shrink_reservation(&self, bytes: i64) -> Result<(), Errno> {
-        self.unreserve(figure(bytes)?, figure(bytes)?, 0)
+    /// Makes the reservation of a block smaller.
+    pub(crate) fn shrink_block(&self, bytes: i64) -> Result<(), Errno> {
+        let bytes = figure(bytes)?;
+        self.unreserve(bytes, bytes, 0)
     }
 
     fn unreserve(&self, size: u64, capacity: u64, reservations: u64) -> Result<(), Errno> {
@@ -356,7 +397,9 @@ impl Budget {
             deadline += Duration::from_millis(*pause);
             // What help() frees is granted to the queue, so it may come to us.
             while !waiting.is_granted() && help() {}
-            if waiting.wait_until(deadline) {
+            let mut granted = false;
+            reclaimer.while_waiting(&mut || granted = waiting.wait_until(deadline));
+            if granted {
                 break;
             }
         }
@@ -425,10 +468,8 @@ impl Budget {
     fn record(&self, size: u64, capacity: u64, reservations: u64) -> Result<(), Errno> {
         let enter = |sum: u64| sum.checked_add(size).filter(|sum| i64::try_from(*sum).is_ok());
         match self.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter) {
-            Ok(reserved) => {
-                let count = self.count.fetch_add(reservations, Ordering::Relaxed);
-                let now = (reserved + size, count + reservations);
-                self.history.reserved((size, reservations), now);
+            Ok(_) => {
+                self.count.fetch_add(reservations, Ordering::Relaxed);
                 Ok(())
             }
             Err(_) => {

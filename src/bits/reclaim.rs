@@ -52,13 +52,31 @@ pub(crate) fn reserve_memory_in(budget: &Budget, size: i64, capacity: i64) -> Re
     }
 }
 
-/// [`Budget::grow_reservation`] on the process' budget, with its policy and all its reclaimers.
-///
-/// # Errors
-/// As [`Budget::grow_reservation`].
-pub fn grow_reservation(bytes: i64) -> Result<(), Errno> {
-    let policy = settings().policy;
-    budget().grow_reservation(bytes, policy, &Registered)
+/// [`Budget::reserve_block`] on the process' budget, with its policy and all its reclaimers. Without
+/// a limit it does not ask them: what is refused then is beyond all counting.
+pub(crate) fn reserve_block(bytes: i64) -> Result<(), Errno> {
+    match budget().try_reserve_block(bytes) {
+        Err(Errno::ENOMEM) if is_limited() => {
+            let policy = settings().policy;
+            budget().reserve_block(bytes, policy, &Registered)
+        }
+        answer => answer,
+    }
+}
+
+/// [`Budget::grow_block`] on the process' budget, as [`reserve_block`].
+pub(crate) fn grow_block(bytes: i64) -> Result<(), Errno> {
+    match budget().try_grow_block(bytes) {
+        Err(Errno::ENOMEM) if is_limited() => {
+            let policy = settings().policy;
+            budget().grow_block(bytes, policy, &Registered)
+        }
+        answer => answer,
+    }
+}
+
+fn is_limited() -> bool {
+    budget().max_memory() < i64::MAX
 }
 
 /// Sets what [`reserve_memory`] does when there is no room.
@@ -133,5 +151,13 @@ impl Reclaimer for Registered {
 
     fn help(&self) -> bool {
         Self::unless_reclaiming(|| Self::all().any(|reclaimer| reclaimer.help()))
+    }
+
+    fn while_waiting(&self, wait: &mut dyn FnMut()) {
+        let runtime = settings().runtime.clone();
+        match runtime {
+            Some(runtime) => runtime.while_waiting(wait),
+            None => wait(),
+        }
     }
 }

@@ -37,7 +37,10 @@ unsafe extern "C" fn reallocateMemory(address: *mut c_void, bytes: usize) -> *mu
 
 /// Frees a block of allocateMemory or reallocateMemory. NULL does nothing.
 ///
-/// Returns 0. A block freed twice, or never allocated here, corrupts the heap as in free().
+/// Returns 0, or:
+/// - EINVAL: under the agent, a block that the JVM took from its own allocator; it stays as it is.
+///
+/// A block freed twice, or never allocated here, corrupts the heap as in free().
 /// A direct buffer is not such a block: see offheap_direct_free.
 ///
 /// Any thread. JDK: Unsafe.freeMemory.
@@ -45,8 +48,7 @@ unsafe extern "C" fn reallocateMemory(address: *mut c_void, bytes: usize) -> *mu
 unsafe extern "C" fn freeMemory(address: *mut c_void) -> c_int {
     status(|| {
         // SAFETY: the C caller guarantees the block.
-        unsafe { ledger::free_memory(address.cast()) };
-        Ok(())
+        unsafe { ledger::free_memory(address.cast()) }
     })
 }
 

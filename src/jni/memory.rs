@@ -77,8 +77,7 @@ pub(super) extern "system" fn free_memory<'local>(
 ) {
     native(env, |_| {
         // SAFETY: that the block is live, or 0, is the Java caller's promise, as with the JDK's.
-        unsafe { ledger::free_memory(pointer(block)) };
-        Ok(())
+        unsafe { ledger::free_memory(pointer(block)) }.map_err(|_| Exception::illegal_argument())
     });
 }
 

@@ -10,7 +10,7 @@ use core::ops::RangeInclusive;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 use jni::errors::Result;
-use jni::strings::JNIStr;
+use jni::strings::{JNIStr, JNIString};
 use jni::sys::JNIEnv;
 use jni::{Env, EnvUnowned, NativeMethod, jni_str};
 
@@ -266,13 +266,10 @@ pub(super) fn register_jdk(
     native: &JdkNative,
     original: NonNull<c_void>,
 ) -> Result<()> {
-    let Some(function) = native.bind(original) else { return Ok(()) };
-    // SAFETY: the table names function and signature side by side.
-    let method =
-        unsafe { NativeMethod::from_raw_parts(native.name, native.signature, function.as_ptr()) };
-    // SAFETY: as above; an instance native, as this one is.
-    let registered = unsafe { env.register_native_methods(class, &[method]) };
-    registered.inspect_err(|_| native.link.unlink())
+    match native.bind(original) {
+        Some(function) => register_one(env, class, native, function),
+        None => Ok(()),
+    }
 }
 
 // For the agent, which may use this module and no other of this face.
@@ -288,6 +285,47 @@ pub(crate) fn set_agent(feature: u32) {
 /// Whether this library is loaded as an agent.
 pub(super) fn is_agent() -> bool {
     AGENT.load(Ordering::Relaxed)
+}
+
+/// Binds a native, which has its original, by `RegisterNatives`: for one that was bound before the
+/// agent could answer. False if the JVM refuses; then the native has no original again.
+///
+/// Called on a thread on which a class of the JDK is running: of anybody else's the JVM says on
+/// stdout that he binds natives of the platform.
+///
+/// # Safety
+/// `env` is the calling thread's, with no exception pending.
+pub(crate) unsafe fn register_first(
+    env: *mut JNIEnv,
+    native: &JdkNative,
+    function: NonNull<c_void>,
+) -> bool {
+    // SAFETY: the caller guarantees the environment.
+    let mut unowned = unsafe { EnvUnowned::from_raw(env) };
+    let registered = unowned.with_env(|env| -> Result<()> {
+        let class = env.find_class(JNIString::from(native.class.replace('.', "/")))?;
+        let registered = register_one(env, &class, native, function);
+        if env.exception_check() {
+            env.exception_clear();
+        }
+        registered
+    });
+    matches!(registered.into_outcome(), jni::Outcome::Ok(()))
+}
+
+/// `RegisterNatives` of a native that has its original; if that fails it has none again.
+fn register_one(
+    env: &mut Env<'_>,
+    class: &jni::objects::JClass<'_>,
+    native: &JdkNative,
+    function: NonNull<c_void>,
+) -> Result<()> {
+    // SAFETY: the table names function and signature side by side.
+    let method =
+        unsafe { NativeMethod::from_raw_parts(native.name, native.signature, function.as_ptr()) };
+    // SAFETY: as above; an instance native, as those are that are bound this way.
+    let registered = unsafe { env.register_native_methods(class, &[method]) };
+    registered.inspect_err(|_| native.link.unlink())
 }
 
 /// `allocator=jdk`: new blocks come from the JVM's own natives.

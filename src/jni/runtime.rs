@@ -11,6 +11,7 @@ use jni::refs::{Global, Weak};
 use jni::signature::{Primitive, ReturnType};
 use jni::strings::JNIStr;
 use jni::sys::jvalue;
+use jni::vm::{AttachConfig, AttachmentExceptionPolicy};
 use jni::{Env, JavaVM, Outcome, jni_sig, jni_str};
 use once_cell::sync::OnceCell;
 use std::sync::Arc;
@@ -182,6 +183,9 @@ impl<'local> Library<'local> {
     }
 }
 
+/// What a call into Java may need at a time; it is no limit.
+const LOCAL_REFERENCES: usize = 8;
+
 /// Reclaims as the JDK does: helps the cleaner, then asks for a collection.
 struct Collector {
     vm: JavaVM,
@@ -191,6 +195,64 @@ struct Collector {
     helper: Option<Helper>,
     /// If this JDK has what we know.
     references: Option<PendingReferences>,
+    /// If this JDK has virtual threads, and what we know of them.
+    carriers: Option<Carriers>,
+}
+
+/// A virtual thread in native code keeps its carrier, and with it a processor from the others: perhaps
+/// from the one that would release what it waits for. `jdk.internal.misc.Blocker` has another carrier
+/// started meanwhile, as it does for the JDK's own calls that block.
+struct Carriers {
+    blocker: Global<JClass<'static>>,
+    begin: JStaticMethodID,
+    end: JStaticMethodID,
+    /// What `begin` returns and `end` takes: a `long`, later a `boolean`.
+    token: Primitive,
+}
+
+impl Carriers {
+    /// `None` in a JDK that has no such thing, or not where we know it.
+    fn find(env: &mut Env<'_>) -> Option<Self> {
+        let found = env.find_class(jni_str!("jdk/internal/misc/Blocker")).and_then(|blocker| {
+            let later = Self::look_up(env, &blocker, Primitive::Boolean);
+            later.or_else(|_| {
+                env.exception_clear();
+                Self::look_up(env, &blocker, Primitive::Long)
+            })
+        });
+        if found.is_err() && env.exception_check() {
+            env.exception_clear();
+        }
+        found.ok()
+    }
+
+    fn look_up(env: &mut Env<'_>, blocker: &JClass<'_>, token: Primitive) -> Result<Self> {
+        let (begin, end) = match token {
+            Primitive::Boolean => (jni_sig!("()Z"), jni_sig!("(Z)V")),
+            _ => (jni_sig!("()J"), jni_sig!("(J)V")),
+        };
+        let begin = env.get_static_method_id(blocker, jni_str!("begin"), begin)?;
+        let end = env.get_static_method_id(blocker, jni_str!("end"), end)?;
+        Ok(Self { blocker: env.new_global_ref(blocker)?, begin, end, token })
+    }
+
+    /// Nothing on a thread that is not virtual.
+    fn begin(&self, env: &mut Env<'_>) -> Result<jvalue> {
+        let returns = ReturnType::Primitive(self.token);
+        // SAFETY: `look_up` chose class, method and what it returns together; it takes nothing.
+        let token =
+            unsafe { env.call_static_method_unchecked(&self.blocker, self.begin, returns, &[]) }?;
+        match self.token {
+            Primitive::Boolean => Ok(jvalue { z: token.z()? }),
+            _ => Ok(jvalue { j: token.j()? }),
+        }
+    }
+
+    fn end(&self, env: &mut Env<'_>, token: jvalue) -> Result<()> {
+        let (returns, token) = (ReturnType::Primitive(Primitive::Void), [token]);
+        // SAFETY: as above; the argument is what `begin` has returned.
+        unsafe { env.call_static_method_unchecked(&self.blocker, self.end, returns, &token) }?.v()
+    }
 }
 
 /// What `Bits.reserveMemory` asks of `java.lang.ref.Reference`: whether references that a collection
@@ -199,8 +261,10 @@ struct Collector {
 /// work (`tryHandlePending`).
 struct PendingReferences {
     reference: Global<JClass<'static>>,
-    /// The thread that does that work: it would wait for itself.
+    /// The class of the thread that does that work: it would wait for itself.
     handler: Global<JClass<'static>>,
+    thread: Global<JClass<'static>>,
+    current_thread: JStaticMethodID,
     method: JStaticMethodID,
     /// 8's takes a boolean: whether to wait until there is something to do.
     takes_wait: bool,
@@ -226,9 +290,14 @@ impl PendingReferences {
             }
         };
         let method = env.get_static_method_id(&reference, name, signature)?;
+        let thread = env.find_class(jni_str!("java/lang/Thread"))?;
+        let current = (jni_str!("currentThread"), jni_sig!("()Ljava/lang/Thread;"));
+        let current_thread = env.get_static_method_id(&thread, current.0, current.1)?;
         Ok(Self {
             reference: env.new_global_ref(reference)?,
             handler: env.new_global_ref(handler)?,
+            thread: env.new_global_ref(thread)?,
+            current_thread,
             method,
             takes_wait: jdk == Jdk::Eight,
         })
@@ -236,10 +305,12 @@ impl PendingReferences {
 
     /// True if there were some.
     fn help(&self, env: &mut Env<'_>) -> Result<bool> {
-        let signature = jni_sig!("()Ljava/lang/Thread;");
-        let class = jni_str!("java/lang/Thread");
-        let thread =
-            env.call_static_method(class, jni_str!("currentThread"), signature, &[])?.l()?;
+        let returns = ReturnType::Object;
+        // SAFETY: the method is static, of this class, takes nothing and returns a thread.
+        let thread = unsafe {
+            env.call_static_method_unchecked(&self.thread, self.current_thread, returns, &[])
+        }?
+        .l()?;
         if env.is_instance_of(&thread, &self.handler)? {
             return Ok(false);
         }
@@ -282,17 +353,22 @@ impl Collector {
         let gc = env.get_static_method_id(&system, jni_str!("gc"), jni_sig!("()V"))?;
         let helper = library.map(|library| Helper::new(env, library)).transpose()?;
         let references = PendingReferences::find(env, jdk());
+        let carriers = Carriers::find(env);
         let system = env.new_global_ref(system)?;
-        Ok(Self { vm: env.get_java_vm()?, system, gc, helper, references })
+        Ok(Self { vm: env.get_java_vm()?, system, gc, helper, references, carriers })
     }
 
     /// Runs `work` on this thread, attached for that long if it was not. Whatever Java threw is
     /// put aside: a failed attempt to reclaim is no error of the one who waits for memory.
     fn attached<R: Default>(&self, work: impl FnOnce(&mut Env<'_>) -> Result<R>) -> R {
-        let reclaimed = self.vm.attach_current_thread_for_scope(|env| {
-            if env.exception_check() {
-                return Ok(R::default()); // the caller's own; no Java may run now
-            }
+        // With an exception of the caller's own pending no Java may run: that is an error, and its
+        // exception stays.
+        let config = || {
+            let policy = AttachmentExceptionPolicy::PreCheckPostCatch;
+            AttachConfig::new().scoped(true).exceptions_policy(policy)
+        };
+        let capacity = Some(LOCAL_REFERENCES);
+        let reclaimed = self.vm.attach_current_thread_with_config(config, capacity, |env| {
             let result = work(env);
             if env.exception_check() {
                 env.exception_clear();
@@ -319,6 +395,16 @@ impl Reclaimer for Collector {
                 .is_some_and(|references| self.attached(|env| references.help(env)))
         };
         ours || jdks()
+    }
+
+    fn while_waiting(&self, wait: &mut dyn FnMut()) {
+        let begin = |carriers: &Carriers| self.attached(|env| carriers.begin(env).map(Some));
+        let blocking =
+            self.carriers.as_ref().and_then(|carriers| Some((carriers, begin(carriers)?)));
+        wait();
+        if let Some((carriers, token)) = blocking {
+            self.attached(|env| carriers.end(env, token));
+        }
     }
 
     fn collect(&self, _shortfall: i64) {

@@ -64,15 +64,17 @@ pub trait Allocator {
         bytes: usize,
     ) -> Result<*mut u8, Self::Error>;
 
+    /// Whether this caller can reach that owner's allocator.
+    fn reaches(&self, owner: Owner) -> bool;
+
     /// Gives the block back.
     ///
     /// # Safety
-    /// `address` is a live block of `owner`, which no one uses from here on.
+    /// `address` is a live block of `owner`, which is reached, and no one uses it from here on.
     unsafe fn free(&self, owner: Owner, address: *mut u8);
 }
 
-/// [`memory`] alone, for callers that have no way to the runtime's allocator. A block of the
-/// runtime's is not theirs to give back, and stays as it is.
+/// [`memory`] alone, for callers that have no way to the runtime's allocator.
 pub(crate) struct Library;
 
 impl Allocator for Library {
@@ -98,11 +100,13 @@ impl Allocator for Library {
         }
     }
 
-    unsafe fn free(&self, owner: Owner, address: *mut u8) {
-        if owner == Owner::Library {
-            // SAFETY: the caller guarantees the block.
-            unsafe { memory::free_memory(address) }
-        }
+    fn reaches(&self, owner: Owner) -> bool {
+        owner == Owner::Library
+    }
+
+    unsafe fn free(&self, _owner: Owner, address: *mut u8) {
+        // SAFETY: the caller guarantees the block, and that it is the library's.
+        unsafe { memory::free_memory(address) }
     }
 }
 
@@ -163,7 +167,7 @@ pub fn allocate<A: Allocator>(
         return Ok(ptr::null_mut());
     }
     let size = figure(bytes)?;
-    bits::reserve_memory(size, size)?;
+    bits::reserve_block(size)?;
     let block = allocator.allocate(owner, bytes).inspect_err(|_| unreserve(size))?;
     if let Err(errno) = enter(block, Block::new(size, owner)) {
         // SAFETY: no one but us has seen the block.
@@ -171,6 +175,7 @@ pub fn allocate<A: Allocator>(
         unreserve(size);
         return Err(errno.into());
     }
+    note(size, 1);
     Ok(block)
 }
 
@@ -194,7 +199,7 @@ pub unsafe fn reallocate<A: Allocator>(
     }
     if bytes == 0 {
         // SAFETY: the caller guarantees the block.
-        let freed = unsafe { free(allocator, address) };
+        let freed = unsafe { free(allocator, address) }?;
         return Ok(freed.then_some(ptr::null_mut()));
     }
     let size = figure(bytes)?;
@@ -209,6 +214,7 @@ pub unsafe fn reallocate<A: Allocator>(
     match moved {
         Ok(block) => {
             shrink(before - size);
+            note(size - before, 0);
             enter_again(block, Block::new(size, owner));
             Ok(Some(block))
         }
@@ -222,18 +228,25 @@ pub unsafe fn reallocate<A: Allocator>(
 /// `Unsafe.freeMemory`: gives the block back to its owner, and its reservation to the budget. NULL
 /// is freed already. False: no such block is in the books, and nothing was done.
 ///
+/// # Errors
+/// `EINVAL` if the block's owner can't be reached: it stays as it was.
+///
 /// # Safety
 /// `address` is NULL or a live block, which no one uses from here on.
-pub unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> bool {
+pub unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> Result<bool, Errno> {
     if address.is_null() {
-        return true;
+        return Ok(true);
     }
     // Out of the books first, see `reallocate`.
-    let Some(block) = BLOCKS.remove(address) else { return false };
+    let Some(block) = BLOCKS.remove(address) else { return Ok(false) };
+    if !allocator.reaches(block.owner) {
+        enter_again(address, block);
+        return Err(Errno::EINVAL);
+    }
     // SAFETY: the caller guarantees the block, and the books the owner.
     unsafe { allocator.free(block.owner, address) };
     unreserve(block.bytes);
-    true
+    Ok(true)
 }
 
 /// [`memory::allocate_memory`], in the books if they are kept.
@@ -268,15 +281,19 @@ pub unsafe fn reallocate_memory(address: *mut u8, bytes: usize) -> Result<*mut u
 
 /// [`memory::free_memory`], out of the books if it is in them.
 ///
+/// # Errors
+/// `EINVAL` if the block is the runtime's: it stays as it was.
+///
 /// # Safety
 /// As [`memory::free_memory`].
-pub unsafe fn free_memory(address: *mut u8) {
+pub unsafe fn free_memory(address: *mut u8) -> Result<(), Errno> {
     // SAFETY: the caller guarantees the block.
-    if is_kept() && unsafe { free(&Library, address) } {
-        return;
+    if is_kept() && unsafe { free(&Library, address) }? {
+        return Ok(());
     }
     // SAFETY: the caller guarantees the block; it is not in the books.
-    unsafe { memory::free_memory(address) }
+    unsafe { memory::free_memory(address) };
+    Ok(())
 }
 
 fn figure(bytes: usize) -> Result<i64, Errno> {
@@ -312,13 +329,18 @@ fn unreserve(bytes: i64) {
 }
 
 fn grow(bytes: i64) -> Result<(), Errno> {
-    if bytes > 0 { bits::grow_reservation(bytes) } else { Ok(()) }
+    if bytes > 0 { bits::grow_block(bytes) } else { Ok(()) }
 }
 
 fn shrink(bytes: i64) {
     if bytes > 0 {
-        let _ = bits::budget().shrink_reservation(bytes);
+        let _ = bits::budget().shrink_block(bytes);
     }
+}
+
+/// What has come to be.
+fn note(bytes: i64, blocks: u64) {
+    bits::budget().note(u64::try_from(bytes).unwrap_or(0), blocks);
 }
 
 #[cfg(test)]

@@ -39,6 +39,10 @@ impl Allocator for Recording {
         unsafe { memory::reallocate_memory(address, bytes) }
     }
 
+    fn reaches(&self, _owner: Owner) -> bool {
+        true
+    }
+
     unsafe fn free(&self, owner: Owner, address: *mut u8) {
         self.record("free", owner);
         // SAFETY: the caller guarantees the block.
@@ -67,7 +71,7 @@ fn a_block_is_reserved_while_it_lives_and_goes_back_to_its_owner() {
         let block = unsafe { reallocate(&allocator, Owner::Library, block, 64) }.unwrap().unwrap();
         assert!(reserved() < FAR);
         // SAFETY: a live block of this thread's, not used again.
-        assert!(unsafe { free(&allocator, block) });
+        assert_eq!(unsafe { free(&allocator, block) }, Ok(true));
         let asked = [("allocate", owner), ("reallocate", owner), ("free", owner)];
         assert_eq!(*allocator.0.borrow(), asked);
     }
@@ -79,7 +83,7 @@ fn a_block_that_is_not_in_the_books_is_left_alone() {
     let allocator = Recording::default();
     let foreign = memory::allocate_memory(64).unwrap();
     // SAFETY: a live block of this thread's; nothing happens to it.
-    assert!(!unsafe { free(&allocator, foreign) });
+    assert_eq!(unsafe { free(&allocator, foreign) }, Ok(false));
     // SAFETY: as above.
     assert_eq!(unsafe { reallocate(&allocator, Owner::Library, foreign, 8) }, Ok(None));
     // SAFETY: as above.
@@ -95,7 +99,7 @@ fn null_and_nothing_are_as_in_the_jdk() {
     let allocator = Recording::default();
     assert_eq!(allocate(&allocator, Owner::Library, 0), Ok(ptr::null_mut()));
     // SAFETY: NULL is allowed.
-    assert!(unsafe { free(&allocator, ptr::null_mut()) });
+    assert_eq!(unsafe { free(&allocator, ptr::null_mut()) }, Ok(true));
     // SAFETY: NULL is allowed.
     let nothing = unsafe { reallocate(&allocator, Owner::Library, ptr::null_mut(), 0) };
     assert_eq!(nothing, Ok(Some(ptr::null_mut())));
@@ -123,9 +127,9 @@ fn a_step_that_fails_undoes_those_before_it() {
     assert_eq!(refused, Err(Errno::ENOMEM));
     assert!(reserved() < FAR);
     // SAFETY: still live, and not used again.
-    assert!(unsafe { free(&Library, block) });
+    assert_eq!(unsafe { free(&Library, block) }, Ok(true));
     // SAFETY: not in the books any more, so nothing happens.
-    assert!(!unsafe { free(&Library, block) });
+    assert_eq!(unsafe { free(&Library, block) }, Ok(false));
 }
 
 #[test]
@@ -139,5 +143,19 @@ fn a_block_freed_behind_our_back_is_given_up_when_its_address_comes_again() {
     enter(block, Block::new(64, Owner::Library)).unwrap();
     assert!(reserved() < FAR);
     // SAFETY: a live block of this thread's, not used again.
-    assert!(unsafe { free(&Library, block) });
+    assert_eq!(unsafe { free(&Library, block) }, Ok(true));
+}
+
+#[test]
+fn a_block_of_the_runtimes_stays_where_it_is_if_only_the_library_is_there_to_ask() {
+    let _alone = alone();
+    let allocator = Recording::default();
+    let block = allocate(&allocator, Owner::Runtime, 64).unwrap();
+    // SAFETY: a live block of this thread's; nothing happens to it.
+    assert_eq!(unsafe { free(&Library, block) }, Err(Errno::EINVAL));
+    // SAFETY: as above.
+    let moved = unsafe { reallocate(&Library, Owner::Library, block, 128) };
+    assert_eq!(moved, Err(Errno::EINVAL));
+    // SAFETY: still live, and not used again.
+    assert_eq!(unsafe { free(&allocator, block) }, Ok(true));
 }

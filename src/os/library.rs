@@ -18,10 +18,14 @@ pub(crate) fn symbol_of_loaded(library: &CStr, symbol: &CStr) -> Option<NonNull<
 
 /// The path of the file that this library was loaded from.
 pub(crate) fn own_file() -> Option<String> {
+    file_of(own_file as *const c_void)
+}
+
+/// The path of the file that what is at `address` was loaded from.
+fn file_of(address: *const c_void) -> Option<String> {
     let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
-    let here = own_file as *const c_void;
-    // SAFETY: the out-parameter is writable.
-    if unsafe { libc::dladdr(here, info.as_mut_ptr()) } == 0 {
+    // SAFETY: the out-parameter is writable; the address is compared, not followed.
+    if unsafe { libc::dladdr(address, info.as_mut_ptr()) } == 0 {
         return None;
     }
     // SAFETY: pointers, which the call has written; zero is a value of them too.
@@ -41,11 +45,12 @@ pub(crate) fn another_with(first: &CStr, second: &CStr) -> Option<String> {
     let into: *mut Vec<CString> = &raw mut paths;
     // SAFETY: the callback gets what it was written for, and is called only before this returns.
     unsafe { libc::dl_iterate_phdr(Some(collect_path), into.cast()) };
-    paths
-        .into_iter()
-        .filter(|path| path.to_bytes() != own.as_bytes())
-        .find(|path| [first, second].iter().all(|name| symbol_of_loaded(path, name).is_some()))
-        .map(|path| path.to_string_lossy().into_owned())
+    // A library answers for those it is linked to as well, and one of them may be this one.
+    let file_with = |path: &CString| {
+        symbol_of_loaded(path, first)?;
+        file_of(symbol_of_loaded(path, second)?.as_ptr())
+    };
+    paths.iter().filter_map(file_with).find(|file| *file != own)
 }
 
 /// Adds the path of a loaded object to the `Vec<CString>` behind `into`; the program itself has none.
@@ -65,4 +70,21 @@ unsafe extern "C" fn collect_path(
         }
     }
     0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_symbol_is_its_own_librarys_and_not_that_of_those_linked_to_it() {
+        // What unwinds panics is loaded before the C library, and linked to it.
+        let file = another_with(c"malloc", c"strerror").unwrap();
+        assert!(file.ends_with("/libc.so.6"), "{file}");
+    }
+
+    #[test]
+    fn no_library_has_a_symbol_that_there_is_not() {
+        assert_eq!(another_with(c"malloc", c"offheap_no_such_symbol"), None);
+    }
 }

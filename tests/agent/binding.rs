@@ -91,3 +91,19 @@ fn a_native_that_is_not_asked_for_is_left_alone() {
         assert!(!run.output.contains("offheap: "), "JDK {}: {}", jdk.version, run.output);
     });
 }
+
+#[test]
+fn a_class_of_the_programs_own_is_none_of_the_jdks_whatever_its_name() {
+    on_each(jdk::all(), |jdk| {
+        let (class, native) = OLD_ABSENT;
+        let folder = ODD_CLASSES.join(class.rsplit('.').next().expect("a name"));
+        let mut java = jdk.java();
+        java.env("ODD_CLASS", class.replace('.', "/")).env("ODD_NAME", native);
+        java.arg(agentpath("strict")).arg("-cp").arg(programs());
+        java.arg("OwnLoader").arg(folder).arg(&*ODD_NATIVE);
+        let run = child::run(&mut java, LIMIT, "a JDK");
+        assert!(run.status.success(), "JDK {}: {}", jdk.version, run.output);
+        assert!(!run.output.contains("offheap: "), "JDK {}: {}", jdk.version, run.output);
+        assert!(run.output.ends_with("loaded\n"), "JDK {}: {}", jdk.version, run.output);
+    });
+}

@@ -13,14 +13,19 @@ mod common {
     pub(crate) mod trace;
 }
 
+mod aot;
 mod binding;
 mod calls;
 mod exits;
+mod limit;
 mod one_budget;
 mod options;
+mod pair;
 mod program;
+mod real;
 mod same;
 mod sites;
+mod storm;
 
 use common::library;
 use std::path::{Path, PathBuf};

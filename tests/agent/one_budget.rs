@@ -61,3 +61,19 @@ fn streams_of_the_library_are_woken_by_a_close_under_the_agent_too() {
         }
     });
 }
+
+/// Virtual threads are there from 21 on.
+#[test]
+fn a_virtual_thread_that_waits_for_room_lets_the_one_run_that_makes_it() {
+    let jdks: Vec<Jdk> = jdk::all().iter().filter(|jdk| jdk.version >= 21).cloned().collect();
+    on_each(&jdks, |jdk| {
+        let mut java = java(jdk, "limit=64m");
+        java.args(["-Djdk.virtualThreadScheduler.parallelism=1", "VirtualWait"]);
+        let run = child::run(&mut java, LIMIT, "a JDK");
+        assert!(run.status.success(), "JDK {}: {}", jdk.version, run.output);
+        // A busy machine may be too slow for the half second that a wait lasts. With a carrier that
+        // is kept it is always too short: then there is none.
+        let taken = run.output.lines().filter(|line| *line == "taken").count();
+        assert!(taken >= 3, "JDK {}: {}", jdk.version, run.output);
+    });
+}

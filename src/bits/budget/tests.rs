@@ -468,20 +468,33 @@ fn threads_that_compete_never_pass_the_limit_and_leave_nothing() {
 }
 
 #[test]
-fn a_reservation_grows_and_shrinks_and_stays_one() {
+fn a_blocks_reservation_grows_and_shrinks_and_stays_one() {
     let budget = Budget::new(100);
     let nobody = fake(|_| (), || false);
-    budget.try_reserve_memory(40, 40).unwrap();
-    budget.grow_reservation(60, Policy::Legacy, &nobody).unwrap();
+    budget.try_reserve_block(40).unwrap();
+    budget.grow_block(60, Policy::Legacy, &nobody).unwrap();
     assert_eq!(figures(&budget), (100, 100, 1));
-    assert_eq!(budget.grow_reservation(1, Policy::Legacy, &nobody), Err(Errno::ENOMEM));
-    assert_eq!(budget.grow_reservation(-1, Policy::Legacy, &nobody), Err(Errno::EINVAL));
-    budget.shrink_reservation(90).unwrap();
+    assert_eq!(budget.try_grow_block(1), Err(Errno::ENOMEM));
+    assert_eq!(budget.grow_block(1, Policy::Legacy, &nobody), Err(Errno::ENOMEM));
+    assert_eq!(budget.grow_block(-1, Policy::Legacy, &nobody), Err(Errno::EINVAL));
+    budget.shrink_block(90).unwrap();
     assert_eq!(figures(&budget), (10, 10, 1));
-    assert_eq!(budget.shrink_reservation(11), Err(Errno::EINVAL));
-    assert_eq!(budget.shrink_reservation(-1), Err(Errno::EINVAL));
+    assert_eq!(budget.shrink_block(11), Err(Errno::EINVAL));
+    assert_eq!(budget.shrink_block(-1), Err(Errno::EINVAL));
     budget.unreserve_memory(10, 10).unwrap();
     assert_eq!(figures(&budget), (0, 0, 0));
+}
+
+#[test]
+fn a_block_that_does_not_come_to_be_is_not_in_the_past() {
+    let budget = Budget::new(i64::MAX);
+    budget.try_reserve_block(1 << 40).unwrap();
+    budget.unreserve_memory(1 << 40, 1 << 40).unwrap();
+    budget.try_reserve_block(8).unwrap();
+    budget.note(8, 1);
+    let past = budget.snapshot();
+    assert_eq!((past.peak_reserved_memory, past.peak_count), (8, 1));
+    assert_eq!((past.ever_reserved_memory, past.ever_count, past.refusals), (8, 1, 0));
 }
 
 #[test]

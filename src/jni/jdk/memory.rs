@@ -44,10 +44,8 @@ fn owner() -> Owner {
 enum Refused {
     /// No memory, or no room in the budget.
     NoMemory,
-    /// The original threw.
-    Pending,
-    /// The original is not known.
-    Broken(Exception),
+    /// The original threw, or is not known.
+    Thrown(Exception),
 }
 
 impl From<Errno> for Refused {
@@ -101,7 +99,7 @@ impl<'a, 'local> Blocks<'a, 'local> {
     /// What an original answered: NULL is no block, with or without an exception.
     fn answer(&self, block: jlong) -> Result<*mut u8, Refused> {
         self.passed.set(true);
-        self.env.check().map_err(|_| Refused::Pending)?;
+        self.env.check().map_err(Refused::Thrown)?;
         if block == 0 { Err(Refused::NoMemory) } else { Ok(pointer(block)) }
     }
 
@@ -152,7 +150,7 @@ impl Allocator for Blocks<'_, '_> {
         let bytes = java_size(bytes)?;
         // SAFETY: the table gives this native this signature.
         let original = unsafe { self.originals.allocate.original::<AllocateMemory>() };
-        let original = original.map_err(Refused::Broken)?;
+        let original = original.map_err(Refused::Thrown)?;
         // SAFETY: environment and object are this call's own.
         self.answer(unsafe { original(self.env.as_raw(), self.this.as_raw(), bytes) })
     }
@@ -170,7 +168,11 @@ impl Allocator for Blocks<'_, '_> {
         let bytes = java_size(bytes)?;
         // SAFETY: the caller guarantees the block.
         let moved = unsafe { self.reallocate_by_original(address(block), bytes) };
-        self.answer(moved.map_err(|_| Refused::Pending)?)
+        self.answer(moved.map_err(Refused::Thrown)?)
+    }
+
+    fn reaches(&self, _owner: Owner) -> bool {
+        true
     }
 
     unsafe fn free(&self, owner: Owner, block: *mut u8) {
@@ -217,8 +219,7 @@ fn taken(block: Result<*mut u8, Refused>) -> Result<Option<jlong>, Exception> {
     match block {
         Ok(block) => Ok(Some(address(block))),
         Err(Refused::NoMemory) => Ok(None),
-        Err(Refused::Pending) => Err(Exception::Pending),
-        Err(Refused::Broken(exception)) => Err(exception),
+        Err(Refused::Thrown(exception)) => Err(exception),
     }
 }
 
@@ -226,7 +227,9 @@ fn taken(block: Result<*mut u8, Refused>) -> Result<Option<jlong>, Exception> {
 /// `block` is live, or 0; no one uses it from here on.
 unsafe fn free(blocks: &Blocks<'_, '_>, block: jlong) -> Result<(), Exception> {
     // SAFETY: the caller guarantees the block.
-    if unsafe { ledger::free(blocks, pointer(block)) } {
+    // An error there can't be: this caller reaches both owners.
+    let freed = unsafe { ledger::free(blocks, pointer(block)) };
+    if freed.map_err(|_| Exception::illegal_argument())? {
         return Ok(());
     }
     // SAFETY: the caller guarantees the block.

@@ -139,7 +139,8 @@ final class ArenaCases {
         for (int length : new int[] {0, 1, 7, 8, 63, 1000, 99_000}) {
             findings.add(String.valueOf(length), () -> {
                 foreign.fill(foreign.slice(one, 3, length), length);
-                foreign.copyFrom(foreign.slice(one, 200, Math.min(length, 500)), foreign.ofArray(Text.bytes(Math.min(length, 500))));
+                byte[] array = Text.bytes(Math.min(length, 500));
+                foreign.copyFrom(foreign.slice(one, 200, array.length), foreign.ofArray(array));
                 foreign.copyFrom(foreign.slice(two, 5, length), foreign.slice(one, 100, length));
                 foreign.copyFrom(foreign.slice(two, 17, length), foreign.slice(two, 5, length));
                 return foreign.digest(one) + " " + foreign.digest(two);

@@ -311,7 +311,9 @@ final class BufferCases {
         }
         findings.add("too many", () -> ByteBuffer.allocateDirect(32).order(order).asIntBuffer().put(new int[9]));
         findings.add("too few", () -> ByteBuffer.allocateDirect(32).order(order).asIntBuffer().get(new int[9]));
-        findings.add("a bad range", () -> ByteBuffer.allocateDirect(32).order(order).asIntBuffer().get(new int[9], 5, 5));
+        findings.add("a bad range", () -> {
+            return ByteBuffer.allocateDirect(32).order(order).asIntBuffer().get(new int[9], 5, 5);
+        });
         return findings;
     }
 

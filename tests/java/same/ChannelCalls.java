@@ -110,7 +110,8 @@ public final class ChannelCalls {
     private static void datagrams() throws Exception {
         java.net.InetSocketAddress any =
                 new java.net.InetSocketAddress(java.net.InetAddress.getLoopbackAddress(), 0);
-        try (DatagramChannel near = DatagramChannel.open().bind(any); DatagramChannel far = DatagramChannel.open().bind(any)) {
+        try (DatagramChannel near = DatagramChannel.open().bind(any);
+                DatagramChannel far = DatagramChannel.open().bind(any)) {
             near.connect(far.getLocalAddress());
             far.connect(near.getLocalAddress());
             for (boolean direct : new boolean[] {true, false}) {

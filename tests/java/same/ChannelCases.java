@@ -410,7 +410,8 @@ final class ChannelCases {
             return read(pair);
         });
         findings.add("scatter", () -> scatter(pair));
-        return findings.add("shutdownInput", () -> pair.near.shutdownInput().isOpen()).add("read then", () -> read(pair));
+        return findings.add("shutdownInput", () -> pair.near.shutdownInput().isOpen())
+                .add("read then", () -> read(pair));
     }
 
     private static Object closeDuring(ChannelPair pair, Callable<Object> action) throws Exception {

@@ -48,7 +48,8 @@ final class DatagramCases {
                     .add("write", () -> near.write(ByteBuffer.allocate(1)));
         });
         with(cases, "close during a scatter", (near, far) -> {
-            Work<Object> work = Work.<Object>start(() -> near.read(new ByteBuffer[] {ByteBuffer.allocate(4)})).blocked();
+            ByteBuffer[] buffers = {ByteBuffer.allocate(4)};
+            Work<Object> work = Work.<Object>start(() -> near.read(buffers)).blocked();
             near.close();
             return work.get();
         });

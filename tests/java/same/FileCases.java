@@ -214,7 +214,8 @@ final class FileCases {
 
     private static Object positionAndSize(FileChannel channel) {
         Findings findings = new Findings().add("start", channel::position).add("size", channel::size);
-        findings.add("move", () -> channel.position(100).position()).add("read", () -> channel.read(ByteBuffer.allocate(9)));
+        findings.add("move", () -> channel.position(100).position());
+        findings.add("read", () -> channel.read(ByteBuffer.allocate(9)));
         findings.add("moved", channel::position).add("beyond", () -> channel.position(200_000).position());
         findings.add("read beyond", () -> channel.read(ByteBuffer.allocate(9)));
         findings.add("write beyond", () -> channel.write(ByteBuffer.allocate(9)) + " " + channel.size());
@@ -228,7 +229,8 @@ final class FileCases {
         try (FileChannel other = FileChannel.open(path, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
             Findings findings = new Findings();
             findings.add("to", () -> channel.transferTo(10, 60_000, other) + " " + other.size() + " " + content(other));
-            findings.add("to, more than there is", () -> channel.transferTo(99_000, 60_000, other) + " " + other.position());
+            findings.add("to, more than there is",
+                    () -> channel.transferTo(99_000, 60_000, other) + " " + other.position());
             findings.add("to, from beyond", () -> channel.transferTo(200_000, 10, other));
             findings.add("to, negative", () -> channel.transferTo(-1, 10, other));
             findings.add("from", () -> other.position(0).position() + " " + channel.transferFrom(other, 5, 30_000) + " "
@@ -330,7 +332,8 @@ final class FileCases {
             Findings findings = new Findings().add("direct", () -> channel.write(ByteBuffer.allocateDirect(10)));
             findings.add("heap", () -> channel.write(ByteBuffer.allocate(10)));
             findings.add("at a position", () -> channel.write(ByteBuffer.allocate(10), 0));
-            findings.add("gather", () -> channel.write(new ByteBuffer[] {ByteBuffer.allocate(1), ByteBuffer.allocate(1)}));
+            ByteBuffer[] buffers = {ByteBuffer.allocate(1), ByteBuffer.allocate(1)};
+            findings.add("gather", () -> channel.write(buffers));
             return findings.add("nothing", () -> channel.write(ByteBuffer.allocate(0)));
         }
     }
@@ -340,7 +343,8 @@ final class FileCases {
         try (FileChannel channel = FileChannel.open(Paths.get("/proc"), StandardOpenOption.READ)) {
             findings.add("read", () -> channel.read(ByteBuffer.allocate(10)));
             findings.add("read at a position", () -> channel.read(ByteBuffer.allocateDirect(10), 0));
-            findings.add("scatter", () -> channel.read(new ByteBuffer[] {ByteBuffer.allocate(1), ByteBuffer.allocate(1)}));
+            ByteBuffer[] buffers = {ByteBuffer.allocate(1), ByteBuffer.allocate(1)};
+            findings.add("scatter", () -> channel.read(buffers));
         }
         return findings.add("write", () -> FileChannel.open(Paths.get("/proc"), StandardOpenOption.WRITE));
     }

@@ -614,9 +614,12 @@ final class MemoryCases {
         long block = Raw.allocate(64);
         byte[] array = new byte[64];
         long base = Raw.base(byte[].class);
-        long[][] sizes = {{-8, 8}, {-1, 2}, {7, 2}, {6, 4}, {12, 8}, {8, 1}, {8, 3}, {8, 16}, {8, 0}, {8, -2}, {0, 2}, {0, 3}};
+        long[][] sizes = {
+            {-8, 8}, {-1, 2}, {7, 2}, {6, 4}, {12, 8}, {8, 1}, {8, 3}, {8, 16}, {8, 0}, {8, -2}, {0, 2}, {0, 3},
+        };
         for (long[] size : sizes) {
-            findings.add(size[0] + " by " + size[1], () -> swap(internal, null, block, null, block + 16, size[0], size[1]));
+            findings.add(size[0] + " by " + size[1],
+                    () -> swap(internal, null, block, null, block + 16, size[0], size[1]));
         }
         findings.add("0 from null", () -> swap(internal, null, 0, null, block, 0, 2));
         findings.add("0 to null", () -> swap(internal, null, block, null, 0, 0, 2));

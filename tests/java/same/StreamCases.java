@@ -52,7 +52,7 @@ final class StreamCases {
         with(cases, "available and skip", StreamCases::availableAndSkip);
         with(cases, "after close", pair -> {
             pair.near.close();
-            return everything(pair, new Findings(), "");
+            return everything(pair);
         });
         with(cases, "after the other end's close", pair -> {
             pair.far.close();
@@ -63,12 +63,12 @@ final class StreamCases {
         with(cases, "after shutdownOutput", pair -> {
             pair.near.shutdownOutput();
             pair.receive(Text.bytes(4));
-            return everything(pair, new Findings(), "").add("again", pair.near::getOutputStream);
+            return everything(pair).add("again", pair.near::getOutputStream);
         });
         with(cases, "after shutdownInput", pair -> {
             pair.receive(Text.bytes(4));
             pair.near.shutdownInput();
-            return everything(pair, new Findings(), "").add("again", pair.near::getInputStream);
+            return everything(pair).add("again", pair.near::getInputStream);
         });
         with(cases, "half close", StreamCases::halfClose);
         with(cases, "write after a reset", pair -> {
@@ -188,29 +188,33 @@ final class StreamCases {
     }
 
     /** Every operation, for the states in which some are refused. */
-    private static Findings everything(Pair pair, Findings findings, String when) {
-        findings.add("write" + when, () -> write(pair, 4)).add("write 0" + when, () -> write(pair, 0));
-        findings.add("write a byte" + when, () -> {
+    private static Findings everything(Pair pair) {
+        Findings findings = new Findings();
+        findings.add("write", () -> write(pair, 4)).add("write 0", () -> write(pair, 0));
+        findings.add("write a byte", () -> {
             pair.out.write(1);
             return "written";
         });
-        findings.add("write much" + when, () -> write(pair, 100000));
-        findings.add("write a bad range" + when, () -> {
+        findings.add("write much", () -> write(pair, 100000));
+        findings.add("write a bad range", () -> {
             pair.out.write(new byte[4], 3, 2);
             return "written";
         });
-        findings.add("flush" + when, () -> {
+        findings.add("flush", () -> {
             pair.out.flush();
             return "flushed";
         });
-        findings.add("read 0" + when, () -> read(pair, 0)).add("read" + when, () -> read(pair, 4));
-        findings.add("available" + when, pair.in::available).add("skip" + when, () -> pair.near.isClosed() ? pair.in.skip(1) : 0);
-        findings.add("read a bad range" + when, () -> pair.in.read(new byte[4], 3, 2));
-        return findings.add("urgent" + when, () -> urgent(pair.near)).add("state" + when, () -> state(pair.near))
-                .add("close" + when, () -> {
+        findings.add("read 0", () -> read(pair, 0)).add("read", () -> read(pair, 4));
+        findings.add("available", pair.in::available);
+        if (pair.near.isClosed()) {
+            findings.add("skip", () -> pair.in.skip(1));
+        }
+        findings.add("read a bad range", () -> pair.in.read(new byte[4], 3, 2));
+        return findings.add("urgent", () -> urgent(pair.near)).add("state", () -> state(pair.near))
+                .add("close", () -> {
                     pair.near.close();
                     return "closed";
-                }).add("read after close" + when, () -> read(pair, 4));
+                }).add("read after close", () -> read(pair, 4));
     }
 
     private static String state(Socket socket) {
@@ -338,7 +342,8 @@ final class StreamCases {
         Findings findings = new Findings().add("nothing", pair.in::available);
         pair.receive(Text.bytes(5000));
         findings.add("5000", pair.in::available).add("skip 10", () -> pair.in.skip(10));
-        findings.add("left", pair.in::available).add("skip 0", () -> pair.in.skip(0)).add("skip -1", () -> pair.in.skip(-1));
+        findings.add("left", pair.in::available).add("skip 0", () -> pair.in.skip(0));
+        findings.add("skip -1", () -> pair.in.skip(-1));
         pair.end();
         findings.add("skip more", () -> pair.in.skip(6000)).add("at the end", pair.in::available);
         return findings.add("skip at the end", () -> pair.in.skip(1)).add("mark", pair.in::markSupported);
@@ -486,7 +491,8 @@ final class StreamCases {
 
     private static Object notConnected() throws Exception {
         try (Socket socket = new Socket()) {
-            Findings findings = new Findings().add("output", socket::getOutputStream).add("input", socket::getInputStream);
+            Findings findings = new Findings().add("output", socket::getOutputStream);
+            findings.add("input", socket::getInputStream);
             findings.add("shutdown", () -> {
                 socket.shutdownInput();
                 return "shut";

@@ -223,7 +223,8 @@ final class ThreadCases {
 
     private static Object exitCodes() {
         Findings findings = new Findings();
-        for (String command : new String[] {"exit 0", "exit 7", "kill -9 $$", "echo to stdout; echo to stderr >&2; exit 1"}) {
+        String[] commands = {"exit 0", "exit 7", "kill -9 $$", "echo to stdout; echo to stderr >&2; exit 1"};
+        for (String command : commands) {
             findings.add(command, () -> {
                 Process process = new ProcessBuilder("/bin/sh", "-c", command).start();
                 process.getOutputStream().close();

@@ -1,0 +1,78 @@
+//! One program, stock and on our natives.
+
+use crate::common::child;
+use crate::common::jdk::Jdk;
+use crate::{agentpath, scratch};
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// The agent's report on a program.
+pub(crate) struct Report(Value);
+
+impl Report {
+    /// How many calls of natives so named our library has answered.
+    pub(crate) fn answered(&self, class: &str, native: &str) -> u64 {
+        let natives = self.0.get("natives").and_then(Value::as_array).expect("natives");
+        let is_meant = |of: &&Value| {
+            of.get("class") == Some(&class.into()) && of.get("name") == Some(&native.into())
+        };
+        natives.iter().filter(is_meant).filter_map(|of| of.get("answered")?.as_u64()).sum()
+    }
+
+    pub(crate) fn number(&self, part: &str, name: &str) -> u64 {
+        let number = self.0.get(part).and_then(|part| part.get(name)?.as_u64());
+        number.unwrap_or_else(|| panic!("no number {part}.{name} in {}", self.0))
+    }
+}
+
+/// A program's class path, name and arguments, preceded by flags for the JVM.
+pub(crate) type Arguments = [Box<OsStr>];
+
+/// `arguments!["-Xint", "-cp", path, "Main"]`, of strings and paths.
+macro_rules! arguments {
+    ($($argument:expr),* $(,)?) => {
+        vec![$(Box::<std::ffi::OsStr>::from(std::ffi::OsStr::new(&$argument))),*]
+    };
+}
+pub(crate) use arguments;
+
+/// Runs the program, which must succeed, and gives its output.
+pub(crate) fn stock(jdk: &Jdk, arguments: &Arguments, limit: Duration) -> String {
+    let mut java = jdk.java();
+    java.args(arguments);
+    let run = child::run(&mut java, limit, "a JDK");
+    assert!(run.status.success(), "JDK {}, stock: {java:?}\n{}", jdk.version, run.output);
+    run.output
+}
+
+/// The same with the agent, its options given; and what it reported.
+pub(crate) fn ours(
+    jdk: &Jdk,
+    options: &str,
+    arguments: &Arguments,
+    limit: Duration,
+) -> (String, Report) {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let file = scratch().join(format!("pair-{}-{number}.json", std::process::id()));
+    let mut java = jdk.java();
+    java.arg(agentpath(format!("report={},{options}", file.display()).trim_end_matches(',')));
+    java.args(arguments);
+    let run = child::run(&mut java, limit, "a JDK");
+    assert!(run.status.success(), "JDK {}: {java:?}\n{}", jdk.version, run.output);
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| {
+        panic!("JDK {}: {error}: no report of {java:?}\n{}", jdk.version, run.output)
+    });
+    std::fs::remove_file(&file).expect("the report just read");
+    (run.output, Report(serde_json::from_str(&text).expect("a report in JSON")))
+}
+
+/// Runs the program in both ways, and requires the same output of both.
+pub(crate) fn same(jdk: &Jdk, arguments: &Arguments, limit: Duration) -> (String, Report) {
+    let stock = stock(jdk, arguments, limit);
+    let (ours, report) = ours(jdk, "", arguments, limit);
+    assert_eq!(ours, stock, "JDK {}: {arguments:?}: left with the agent, right stock", jdk.version);
+    (ours, report)
+}

@@ -1,0 +1,101 @@
+//! Closes from another thread, by the hundred thousand, while signals fly.
+
+use crate::common::child;
+use crate::common::jdk::{self, Jdk, on_each, programs};
+use crate::pair::{Arguments, Report, arguments, same};
+use crate::scratch;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+/// A stock JVM takes ten seconds for it on two idle cores.
+const ROUNDS: &str = "100000";
+/// Longer than any of these runs takes; a storm that hangs ends itself after 30 seconds.
+const LIMIT: Duration = Duration::from_secs(300);
+
+static SIGNALLER: LazyLock<PathBuf> = LazyLock::new(|| {
+    let target = scratch().join("signals");
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O1"]);
+    gcc.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/signals.c")).arg("-o").arg(&target);
+    let compiled = child::run(&mut gcc, Duration::from_secs(60), "gcc (Debian: gcc)");
+    assert!(compiled.status.success(), "{gcc:?}\n{}", compiled.output);
+    target
+});
+
+/// With `java.net` sockets that move their bytes through natives of their own.
+fn with_plain_sockets(jdk: &Jdk) -> bool {
+    jdk.version <= 12
+}
+
+/// That the operations of the program were ours.
+fn assert_ours(report: &Report, plain: bool, version: u32) {
+    let answered = |class: &str, native: &str| {
+        let calls = report.answered(class, native);
+        assert!(calls > 0, "JDK {version}: {class}.{native} was never answered");
+    };
+    if plain {
+        answered("java.net.SocketInputStream", "socketRead0");
+        answered("java.net.SocketOutputStream", "socketWrite0");
+        answered("java.net.PlainSocketImpl", "socketClose0");
+    }
+    let (reads, writes) = match version {
+        ..=12 => ("sun.nio.ch.FileDispatcherImpl", "sun.nio.ch.FileDispatcherImpl"),
+        13..=17 => ("sun.nio.ch.SocketDispatcher", "sun.nio.ch.FileDispatcherImpl"),
+        _ => ("sun.nio.ch.SocketDispatcher", "sun.nio.ch.SocketDispatcher"),
+    };
+    for native in ["read0", "readv0"] {
+        answered(reads, native);
+    }
+    for native in ["write0", "writev0"] {
+        answered(writes, native);
+    }
+    assert_eq!(report.number("channels", "blocked"), 0, "JDK {version}");
+    assert_eq!(report.number("sockets", "blocked"), 0, "JDK {version}");
+}
+
+fn storm(jdk: &Jdk, seed: &str, flags: &Arguments) -> Report {
+    let mut arguments = flags.to_vec();
+    let of_the_program = ["CloseStorm", ROUNDS, seed];
+    arguments.extend(arguments!["-cp", programs()]);
+    arguments.extend(of_the_program.map(|argument| std::ffi::OsStr::new(argument).into()));
+    arguments.extend(arguments![*SIGNALLER]);
+    let (output, report) = same(jdk, &arguments, LIMIT);
+    assert!(output.starts_with(&format!("storm: {ROUNDS} rounds ok\n")), "{output}");
+    assert!(output.ends_with("storm: signals ok\n"), "{output}");
+    report
+}
+
+#[test]
+fn no_close_in_a_storm_is_lost_and_no_byte_goes_astray() {
+    on_each(jdk::all(), |jdk| {
+        let report = storm(jdk, "1", &[]);
+        assert_ours(&report, with_plain_sockets(jdk), jdk.version);
+    });
+}
+
+/// JDK 17 has both kinds of sockets.
+#[test]
+fn no_close_in_a_storm_is_lost_with_the_old_sockets_of_jdk_17() {
+    let both: Vec<Jdk> =
+        jdk::all().iter().filter(|jdk| (13..=17).contains(&jdk.version)).cloned().collect();
+    on_each(&both, |jdk| {
+        let flags = arguments!["-Djdk.net.usePlainSocketImpl"];
+        let report = storm(jdk, "2", &flags);
+        assert_ours(&report, true, jdk.version);
+    });
+}
+
+/// As many descriptors as the machine allows, 100,000 at most; the program says how many.
+#[test]
+fn a_close_wakes_blocked_threads_at_one_descriptor_and_at_very_many() {
+    on_each(jdk::all(), |jdk| {
+        for most in ["1", "100000"] {
+            let arguments = arguments!["-cp", programs(), "ManyDescriptors", most];
+            let (output, report) = same(jdk, &arguments, LIMIT);
+            assert!(output.ends_with("many descriptors: ok\n"), "JDK {}: {output}", jdk.version);
+            assert!(report.number("memory", "allocated_blocks") > 0, "JDK {}", jdk.version);
+        }
+    });
+}
