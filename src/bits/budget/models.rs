@@ -32,7 +32,7 @@ fn reserve(budget: &Budget, capacity: u64) {
     let waiting = budget.enqueue(capacity).unwrap();
     wait(&waiting);
     assert!(waiting.leave());
-    budget.record(capacity, capacity).unwrap();
+    budget.record(capacity, capacity, 1).unwrap();
 }
 
 fn wait(waiting: &Waiting<'_>) {
@@ -133,7 +133,7 @@ fn loom_a_large_waiter_in_front_does_not_hold_up_a_small_one() {
         assert!(!large.is_granted());
         budget.unreserve_memory(1, 1).unwrap();
         assert!(large.leave());
-        budget.record(2, 2).unwrap();
+        budget.record(2, 2, 1).unwrap();
         budget.unreserve_memory(2, 2).unwrap();
         assert_empty(&budget);
     });
@@ -163,7 +163,7 @@ fn loom_a_time_out_races_with_the_grant() {
         let budget = full(1);
         let waiter = spawn(&budget, |budget| {
             if budget.enqueue(1).unwrap().leave() {
-                budget.record(1, 1).unwrap();
+                budget.record(1, 1, 1).unwrap();
                 budget.unreserve_memory(1, 1).unwrap();
             }
         });
@@ -179,7 +179,7 @@ fn loom_who_times_out_leaves_the_room_to_the_next() {
         let budget = full(1);
         let leaver = spawn(&budget, |budget| {
             if budget.enqueue(1).unwrap().leave() {
-                budget.record(1, 1).unwrap();
+                budget.record(1, 1, 1).unwrap();
                 budget.unreserve_memory(1, 1).unwrap();
             }
         });
@@ -230,7 +230,7 @@ fn loom_a_newcomer_takes_nothing_from_a_waiter() {
         wait(&waiting);
         newcomer.join().unwrap();
         assert!(waiting.leave());
-        budget.record(1, 1).unwrap();
+        budget.record(1, 1, 1).unwrap();
         budget.unreserve_memory(1, 1).unwrap();
         assert_empty(&budget);
     });
