@@ -133,7 +133,10 @@ void *reallocateMemory(void *address, size_t bytes);
 /**
  * Frees a block of allocateMemory or reallocateMemory. NULL does nothing.
  *
- * Returns 0. A block freed twice, or never allocated here, corrupts the heap as in free().
+ * Returns 0, or:
+ * - EINVAL: under the agent, a block that the JVM took from its own allocator; it stays as it is.
+ *
+ * A block freed twice, or never allocated here, corrupts the heap as in free().
  * A direct buffer is not such a block: see offheap_direct_free.
  *
  * Any thread. JDK: Unsafe.freeMemory.

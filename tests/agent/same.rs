@@ -92,8 +92,8 @@ fn programs_run_as_on_a_stock_jvm_with_jni_checks_and_pages() {
     let flags = |jdk: &Jdk| {
         let mut flags = vec!["-Xcheck:jni", "-Dsun.nio.PageAlignDirectMemory=true"];
         flags.extend(plain(jdk));
-        if jdk.version >= 17 {
-            flags.extend([NOT_SERIAL, "-XX:+UseZGC"]);
+        if jdk.version >= 11 {
+            flags.extend([NOT_SERIAL, "-XX:+UnlockExperimentalVMOptions", "-XX:+UseZGC"]);
         }
         flags
     };

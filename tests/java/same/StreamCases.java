@@ -159,7 +159,7 @@ final class StreamCases {
         cases.add("streams: close during a timed accept", () -> closeDuringAccept(60_000, 1));
         cases.add("streams: close during three accepts", () -> closeDuringAccept(0, 3));
         cases.add("streams: interrupt during an accept", StreamCases::interruptDuringAccept);
-        cases.add("streams: many connections", StreamCases::manyConnections);
+        cases.add("streams: many connections", () -> manyConnections(40, Work::start));
         cases.add("streams: closed and opened again while read", StreamCases::reopened);
         cases.add("streams: a socket nobody closed", StreamCases::dropped);
     }
@@ -227,7 +227,7 @@ final class StreamCases {
         closeable.close();
     }
 
-    private static byte[] all(InputStream in) throws IOException {
+    static byte[] all(InputStream in) throws IOException {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         byte[] array = new byte[50_000];
         for (int n; (n = in.read(array)) > 0;) {
@@ -653,13 +653,13 @@ final class StreamCases {
         }
     }
 
-    private static Object manyConnections() throws Exception {
-        int count = 40;
+    /** So many clients at once, each of them and each end of the server a thread of that kind. */
+    static Object manyConnections(int count, Work.Starter threads) throws Exception {
         try (ServerSocket server = Pair.server()) {
-            Work<Object> echo = Work.start(() -> {
+            Work<Object> echo = threads.start(() -> {
                 for (int i = 0; i < count; i++) {
                     Socket socket = server.accept();
-                    Work.start(() -> {
+                    threads.start(() -> {
                         byte[] array = new byte[7000];
                         for (int n; (n = socket.getInputStream().read(array)) > 0;) {
                             socket.getOutputStream().write(array, 0, n);
@@ -673,9 +673,9 @@ final class StreamCases {
             List<Work<String>> clients = new ArrayList<>();
             for (int i = 0; i < count; i++) {
                 int seed = i;
-                clients.add(Work.start(() -> {
+                clients.add(threads.start(() -> {
                     try (Socket socket = new Socket(server.getInetAddress(), server.getLocalPort())) {
-                        Work<Object> sender = Work.start(() -> {
+                        Work<Object> sender = threads.start(() -> {
                             socket.getOutputStream().write(Text.bytes(20000 + seed * 1000, seed));
                             socket.shutdownOutput();
                             return null;

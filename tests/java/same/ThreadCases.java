@@ -1,7 +1,5 @@
 package same;
 
-import java.io.ByteArrayOutputStream;
-import java.io.InputStream;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.ByteBuffer;
@@ -30,7 +28,7 @@ final class ThreadCases {
     }
 
     static void add(Cases cases) {
-        virtual(cases, "many connections", ThreadCases::manyConnections);
+        virtual(cases, "many connections", () -> StreamCases.manyConnections(30, Work::startVirtual));
         virtual(cases, "streams", ThreadCases::streams);
         virtual(cases, "close during a read", () -> during(pair -> read(pair, 0), true));
         virtual(cases, "close during a timed read", () -> during(pair -> read(pair, 60_000), true));
@@ -83,7 +81,7 @@ final class ThreadCases {
             findings.add("time out", () -> Work.startVirtual(() -> read(pair, 20)).get());
             pair.near.setSoTimeout(0);
             findings.add("transfer", () -> {
-                Work<String> reader = Work.startVirtual(() -> Text.digest(all(pair.far.getInputStream())));
+                Work<String> reader = Work.startVirtual(() -> Text.digest(StreamCases.all(pair.far.getInputStream())));
                 Work<Object> writer = Work.startVirtual(() -> {
                     pair.out.write(Text.bytes(700_001));
                     pair.near.shutdownOutput();
@@ -162,60 +160,9 @@ final class ThreadCases {
         }
     }
 
-    private static Object manyConnections() throws Exception {
-        int count = 30;
-        try (ServerSocket server = Pair.server()) {
-            Work<Object> echo = Work.startVirtual(() -> {
-                for (int i = 0; i < count; i++) {
-                    Socket socket = server.accept();
-                    Work.startVirtual(() -> {
-                        byte[] array = new byte[7000];
-                        for (int n; (n = socket.getInputStream().read(array)) > 0;) {
-                            socket.getOutputStream().write(array, 0, n);
-                        }
-                        socket.close();
-                        return null;
-                    });
-                }
-                return null;
-            });
-            List<Work<String>> clients = new ArrayList<>();
-            for (int i = 0; i < count; i++) {
-                int seed = i;
-                clients.add(Work.startVirtual(() -> {
-                    try (Socket socket = new Socket(server.getInetAddress(), server.getLocalPort())) {
-                        Work<Object> sender = Work.startVirtual(() -> {
-                            socket.getOutputStream().write(Text.bytes(20000 + seed * 1000, seed));
-                            socket.shutdownOutput();
-                            return null;
-                        });
-                        String digest = Text.digest(all(socket.getInputStream()));
-                        sender.get();
-                        return digest;
-                    }
-                }));
-            }
-            echo.get();
-            Findings findings = new Findings();
-            for (int i = 0; i < count; i++) {
-                findings.add("client " + i, clients.get(i)::get);
-            }
-            return findings;
-        }
-    }
-
-    private static byte[] all(InputStream in) throws java.io.IOException {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        byte[] array = new byte[50_000];
-        for (int n; (n = in.read(array)) > 0;) {
-            bytes.write(array, 0, n);
-        }
-        return bytes.toByteArray();
-    }
-
     private static Object cat() throws Exception {
         Process process = new ProcessBuilder("/bin/cat").start();
-        Work<String> output = Work.start(() -> Text.digest(all(process.getInputStream())));
+        Work<String> output = Work.start(() -> Text.digest(StreamCases.all(process.getInputStream())));
         process.getOutputStream().write(Text.bytes(1 << 20));
         process.getOutputStream().close();
         return output.get() + ", " + process.waitFor();
@@ -228,8 +175,8 @@ final class ThreadCases {
             findings.add(command, () -> {
                 Process process = new ProcessBuilder("/bin/sh", "-c", command).start();
                 process.getOutputStream().close();
-                String out = new String(all(process.getInputStream()), "UTF-8").trim();
-                String err = new String(all(process.getErrorStream()), "UTF-8").trim();
+                String out = new String(StreamCases.all(process.getInputStream()), "UTF-8").trim();
+                String err = new String(StreamCases.all(process.getErrorStream()), "UTF-8").trim();
                 return process.waitFor() + " [" + out + "] [" + err + "]";
             });
         }
@@ -241,7 +188,7 @@ final class ThreadCases {
         findings.add("its environment", () -> {
             ProcessBuilder builder = new ProcessBuilder("/bin/sh", "-c", "echo $SAME");
             builder.environment().put("SAME", "a value");
-            return new String(all(builder.start().getInputStream()), "UTF-8").trim();
+            return new String(StreamCases.all(builder.start().getInputStream()), "UTF-8").trim();
         });
         return findings.add("absent", () -> new ProcessBuilder("/absent/program").start());
     }

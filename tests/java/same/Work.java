@@ -31,6 +31,11 @@ final class Work<T> {
         this.thread = thread;
     }
 
+    /** {@link #start} or {@link #startVirtual}. */
+    interface Starter {
+        <T> Work<T> start(Callable<T> body) throws Exception;
+    }
+
     static <T> Work<T> start(Callable<T> body) {
         FutureTask<T> task = new FutureTask<>(body);
         // The kernel knows the thread by the first 15 characters of its name.
