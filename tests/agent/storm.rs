@@ -11,6 +11,7 @@ use std::time::Duration;
 
 /// A stock JVM takes ten seconds for it on two idle cores.
 const ROUNDS: &str = "100000";
+const QUIET_ROUNDS: &str = "20000";
 /// Longer than any of these runs takes; a storm that hangs ends itself after 30 seconds.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -55,6 +56,7 @@ fn assert_ours(report: &Report, plain: bool, version: u32) {
     assert_eq!(report.number("sockets", "blocked"), 0, "JDK {version}");
 }
 
+/// With signals to threads at random. They can wake one that a close forgot: so [`quiet_storm`], too.
 fn storm(jdk: &Jdk, seed: &str, flags: &Arguments) -> Report {
     let mut arguments = flags.to_vec();
     let of_the_program = ["CloseStorm", ROUNDS, seed];
@@ -65,6 +67,25 @@ fn storm(jdk: &Jdk, seed: &str, flags: &Arguments) -> Report {
     assert!(output.starts_with(&format!("storm: {ROUNDS} rounds ok\n")), "{output}");
     assert!(output.ends_with("storm: signals ok\n"), "{output}");
     report
+}
+
+/// Without signals but those of the closes.
+fn quiet_storm(jdk: &Jdk, seed: &str, flags: &Arguments) {
+    let mut arguments = flags.to_vec();
+    arguments.extend(arguments!["-cp", programs(), "CloseStorm", QUIET_ROUNDS, seed]);
+    let (output, _) = same(jdk, &arguments, LIMIT);
+    assert!(output.starts_with(&format!("storm: {QUIET_ROUNDS} rounds ok\n")), "{output}");
+}
+
+#[test]
+fn no_thread_that_only_the_close_can_wake_is_forgotten() {
+    on_each(jdk::all(), |jdk| {
+        quiet_storm(jdk, "3", &[]);
+        if (13..=17).contains(&jdk.version) {
+            let flags = arguments!["-Djdk.net.usePlainSocketImpl"];
+            quiet_storm(jdk, "4", &flags);
+        }
+    });
 }
 
 #[test]

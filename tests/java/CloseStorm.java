@@ -268,7 +268,7 @@ public final class CloseStorm {
             Round round = pick(false);
             if (round != null) {
                 synchronized (round) {
-                    if (!round.done) {
+                    if (!round.done && !(round.quiet && round.claimed.get())) {
                         round.pump(ThreadLocalRandom.current());
                     }
                 }
@@ -399,6 +399,8 @@ public final class CloseStorm {
         boolean interrupts;
         /** Closes with a reset, so that what is under way is lost. */
         boolean resets;
+        /** The other end does nothing from the close on: what it did could wake a thread that the close forgot. */
+        boolean quiet;
         /** Guarded by this: the operation is over, and the other end is left alone. */
         boolean done;
         /** Guarded by this: the other end has seen the close. */
@@ -415,6 +417,7 @@ public final class CloseStorm {
             interrupts = kind.ordinal() >= Kind.CHANNEL_READ.ordinal() && kind != Kind.CHANNEL_ACCEPT
                 && random.nextInt(4) == 0;
             resets = random.nextInt(4) == 0;
+            quiet = random.nextBoolean();
         }
 
         abstract void open() throws IOException;
