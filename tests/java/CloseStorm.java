@@ -399,7 +399,11 @@ public final class CloseStorm {
         boolean interrupts;
         /** Closes with a reset, so that what is under way is lost. */
         boolean resets;
-        /** The other end does nothing from the close on: what it did could wake a thread that the close forgot. */
+        /**
+         * The other end does nothing from the close on: what it did could wake a thread that the close forgot. Not for
+         * channels, nor sockets that are made of them: of those a stock JVM itself forgets a writer, once in some
+         * ten thousand rounds (seen on 8, 11 and 21).
+         */
         boolean quiet;
         /** Guarded by this: the operation is over, and the other end is left alone. */
         boolean done;
@@ -417,7 +421,7 @@ public final class CloseStorm {
             interrupts = kind.ordinal() >= Kind.CHANNEL_READ.ordinal() && kind != Kind.CHANNEL_ACCEPT
                 && random.nextInt(4) == 0;
             resets = random.nextInt(4) == 0;
-            quiet = random.nextBoolean();
+            quiet = PLAIN && kind.ordinal() < Kind.CHANNEL_READ.ordinal() && random.nextBoolean();
         }
 
         abstract void open() throws IOException;
