@@ -287,9 +287,8 @@ public final class CloseStorm {
      * JDK 8 gives the descriptor number of a pipe's end or of a server's channel away at once, also when
      * another thread is about to use it in a read, write or accept: that one then takes a stranger's
      * bytes. (Seen by this program, within some ten thousand rounds; JDK 11 waits for the thread.) So
-     * there these have to be left out, and the sockets' own come in their place. So does a channel's connect,
-     * whose native is the JDK's own with the agent, too: one in some hundred thousand that were interrupted
-     * never ended, and why is not known.
+     * there these have to be left out, and the sockets' own come in their place. So does a channel's connect:
+     * one in some hundred thousand that are closed or interrupted never ends, on a stock JDK 8, too.
      */
     private static Kind possible(Kind kind) {
         if (!System.getProperty("java.specification.version").equals("1.8")) {
