@@ -43,9 +43,6 @@ fn native<'local, R: Default>(
     })
 }
 
-/// What [`JNI_OnLoad`] may need at a time; it is no limit.
-const LOCAL_REFERENCES: usize = 16;
-
 fn load_in(env: &mut Env<'_>) -> jni::errors::Result<()> {
     let library = runtime::Library::find(env)?;
     runtime::start(env, library.as_ref())?;
@@ -88,15 +85,16 @@ extern "system" fn JNI_OnLoad(vm: *mut jni::sys::JavaVM, _reserved: *mut c_void)
         let vm = unsafe { JavaVM::from_raw(vm) };
         // The thread is attached, and what is thrown here must stay pending.
         let config = || AttachConfig::new().exceptions_policy(AttachmentExceptionPolicy::Ignore);
-        let loaded = vm.attach_current_thread_with_config(config, Some(LOCAL_REFERENCES), |env| {
-            let loaded = load_in(env);
-            if let Err(error) = &loaded {
-                let cause = JNIString::from(format!("offheap: {}", cause(env, error)));
-                // Its Err is that the exception is pending, as it now is.
-                let _ = env.throw_new(jni_str!("java/lang/UnsatisfiedLinkError"), cause);
-            }
-            loaded
-        });
+        let loaded =
+            vm.attach_current_thread_with_config(config, Some(runtime::LOCAL_REFERENCES), |env| {
+                let loaded = load_in(env);
+                if let Err(error) = &loaded {
+                    let cause = JNIString::from(format!("offheap: {}", cause(env, error)));
+                    // Its Err is that the exception is pending, as it now is.
+                    let _ = env.throw_new(jni_str!("java/lang/UnsatisfiedLinkError"), cause);
+                }
+                loaded
+            });
         match loaded {
             Ok(()) => JNI_VERSION_1_8,
             Err(_) => JNI_ERR,

@@ -184,7 +184,7 @@ impl<'local> Library<'local> {
 }
 
 /// What a call into Java may need at a time; it is no limit.
-const LOCAL_REFERENCES: usize = 8;
+pub(super) const LOCAL_REFERENCES: usize = 16;
 
 /// Reclaims as the JDK does: helps the cleaner, then asks for a collection.
 struct Collector {

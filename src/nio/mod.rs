@@ -35,7 +35,7 @@ pub enum Status {
     Interrupted,
 }
 
-/// What [`transferred`](Totals) totals are kept of.
+/// What [`Totals`] are kept of.
 #[derive(Clone, Copy)]
 enum Direction {
     Read,

@@ -2,7 +2,7 @@
 
 use crate::common::child;
 use crate::common::jdk::Jdk;
-use crate::{agentpath, scratch};
+use crate::{agentpath, program, scratch};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,8 +22,7 @@ impl Report {
     }
 
     pub(crate) fn number(&self, part: &str, name: &str) -> u64 {
-        let number = self.0.get(part).and_then(|part| part.get(name)?.as_u64());
-        number.unwrap_or_else(|| panic!("no number {part}.{name} in {}", self.0))
+        program::number(&self.0, &format!("/{part}/{name}"))
     }
 }
 
