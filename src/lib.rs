@@ -11,6 +11,7 @@
 //! | [`direct`] | `DirectByteBuffer`: constructor and deallocator |
 //! | [`net`] | the socket streams: chunked write, read with timeout, asynchronous close |
 //! | [`nio`] | the channels: one system call on a raw address |
+//! | [`report`] | what is told of it all: text, JSON, collapsed stacks |
 //! | `capi` | the C face: what `include/offheap.h` declares |
 //! | `jni` | the JNI face: the Java library's natives, and some under the JDK's own symbols |
 //! | `agent` | the JVM's own natives bound to ours: options, binding, report |
@@ -36,6 +37,7 @@ pub mod ledger;
 pub mod memory;
 pub mod net;
 pub mod nio;
+pub mod report;
 
 mod agent;
 mod boundary;

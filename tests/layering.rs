@@ -8,12 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up. A room may use itself and what lies in the layers below, not its neighbour.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["error", "boundary", "counter", "sync"],
     &["os"],
     &["memory", "bits", "net", "nio"],
     &["ledger"],
     &["direct"],
+    &["report"],
     &["capi", "jni"],
     &["agent"],
 ];

@@ -10,6 +10,7 @@
 //! JVM's own natives stay; only options that are not understood, and `strict`, end the process.
 
 mod options;
+mod origin;
 mod report;
 mod stack;
 mod vm;
@@ -19,6 +20,7 @@ use crate::boundary::guard;
 use crate::jni::natives::{self, Group, JDK, JdkNative};
 use crate::ledger;
 use crate::os;
+use crate::report::{limit_text, set_runtime};
 use core::ffi::{CStr, c_char, c_void};
 use core::mem;
 use core::ptr::{self, NonNull};
@@ -175,8 +177,9 @@ fn start(
         natives::take_blocks_from_originals();
     }
     natives::set_agent(jdk);
+    set_runtime(Box::new(report::ThisJvm));
     if options.verbose {
-        say(&format!("limit {}, options '{text}'", report::limit_text(limit)));
+        say(&format!("limit {}, options '{text}'", limit_text(limit)));
     }
     let (vm_name, vm_version) = (property(c"java.vm.name"), property(c"java.vm.version"));
     // The first and only: `load` has looked.

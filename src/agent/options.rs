@@ -3,6 +3,7 @@
 //! Read before the VM is touched; what can't be read is an error that names it and says what is
 //! allowed, and the VM does not start.
 
+use crate::report::Format;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -75,16 +76,6 @@ pub(super) enum Target {
     File(PathBuf),
 }
 
-/// How the report is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    Text,
-    Json,
-    /// A line for each site: its calls, the outermost first, and its live bytes. What flame graphs
-    /// are made of.
-    Collapsed,
-}
-
 /// An option that is not understood: one line for a person.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadOption {
@@ -151,10 +142,10 @@ impl Options {
                     let target = value.and_then(|value| target(value, process));
                     options.report = Some(target.ok_or_else(|| bad(REPORT))?);
                 }
-                ("format", Some("text")) => options.format = Some(Format::Text),
-                ("format", Some("json")) => options.format = Some(Format::Json),
-                ("format", Some("collapsed")) => options.format = Some(Format::Collapsed),
-                ("format", _) => return Err(bad(FORMAT)),
+                ("format", value) => {
+                    let format = value.and_then(Format::named);
+                    options.format = Some(format.ok_or_else(|| bad(FORMAT))?);
+                }
                 ("sample", value) => {
                     let sample = value.and_then(size).map(i64::cast_unsigned);
                     options.sample = sample.ok_or_else(|| bad(SAMPLE))?;

@@ -1,7 +1,8 @@
 //! Where in a Java program a block is taken: its stack, and what the stack says of the block.
 
+use super::origin;
 use super::vm::{self, Jvmti, NO_CALL};
-use crate::ledger::{Family, Frame, Site, SiteId, Tracer, intern};
+use crate::ledger::{Family, Frame, Pool, Site, SiteId, Tracer, intern};
 use jni::sys::JNI_VERSION_1_8;
 
 /// Calls beyond this many are left out: the outermost.
@@ -25,7 +26,7 @@ impl JavaStacks {
         Self { jvmti, vm }
     }
 
-    fn describe(&self, calls: &[vm::Call]) -> Site {
+    fn describe(&self, calls: &[vm::Call], door: Option<Family>) -> Site {
         // SAFETY: `new`'s caller guarantees the JVM.
         let env = unsafe { vm::environment(self.vm, JNI_VERSION_1_8) };
         let frames: Vec<Frame> = calls
@@ -45,21 +46,28 @@ impl JavaStacks {
                 }
             })
             .collect();
-        let (family, owner) = (family(&frames), owner(&frames));
-        Site::new(frames, owner, family)
+        let (family, owner, pool) = (family(&frames), owner(&frames), pool(&frames));
+        let origin = calls.get(owner).filter(|_| calls.len() < DEEPEST && !env.is_null());
+        let origin = origin.and_then(|call| {
+            // SAFETY: as above.
+            unsafe { self.jvmti.with_class_of(call.method, env.cast(), origin::origin) }.ok()?
+        });
+        Site::new(frames, owner, family).by_door(door).in_pool(pool).from_origin(origin)
     }
 }
 
 impl Tracer for JavaStacks {
-    fn site(&self) -> Option<SiteId> {
+    fn site(&self, door: Option<Family>) -> Option<SiteId> {
         let mut room = [NO_CALL; DEEPEST];
         let calls = self.jvmti.stack(&mut room).ok().filter(|calls| !calls.is_empty())?;
-        let mut key = [0; 2 * DEEPEST];
+        let mut key = [0; 2 * DEEPEST + 1];
+        let door_number = door.map_or(0, |door| door as u64);
         let numbers = calls.iter().flat_map(|call| {
             [call.method.expose_provenance() as u64, call.location.cast_unsigned()]
         });
+        let numbers = core::iter::once(door_number).chain(numbers);
         key.iter_mut().zip(numbers).for_each(|(place, number)| *place = number);
-        intern(key.get(..2 * calls.len())?, || self.describe(calls))
+        intern(key.get(..2 * calls.len() + 1)?, || self.describe(calls, door))
     }
 }
 
@@ -86,6 +94,31 @@ fn family(frames: &[Frame]) -> Family {
 
 fn is_unsafe(class: &str) -> bool {
     matches!(class, "jdk.internal.misc.Unsafe" | "sun.misc.Unsafe")
+}
+
+/// The pool that keeps what these calls take.
+fn pool(frames: &[Frame]) -> Option<Pool> {
+    for Frame { class, method, .. } in frames {
+        let (nest, method) = (class.split('$').next().unwrap_or(class), method.as_str());
+        // Shaded copies have Netty's names behind a package of their own.
+        let netty = nest.rsplit_once("netty.buffer.").map(|(_, class)| class);
+        match (netty.unwrap_or(nest), method) {
+            // A huge buffer has a chunk of its own, which goes with it.
+            ("PoolArena", "newUnpooledChunk" | "allocateHuge") => return None,
+            ("PoolArena", "newChunk" | "allocateNormal") => return Some(Pool::NettyPooled),
+            ("AdaptivePoolingAllocator", "allocateFallback") => return None,
+            ("AdaptivePoolingAllocator", "newChunkAllocation" | "newChunk" | "allocate") => {
+                return Some(Pool::NettyAdaptive);
+            }
+            ("sun.nio.ch.Util", _) => return Some(Pool::TemporaryBuffers),
+            ("java.lang.ThreadLocal", "setInitialValue" | "initialValue")
+            | ("io.netty.util.concurrent.FastThreadLocal", "initialize") => {
+                return Some(Pool::ThreadLocal);
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// The first call that is neither the JDK's nor ours.

@@ -223,6 +223,27 @@ impl Jvmti {
     }
 }
 
+impl Jvmti {
+    /// What `work` says of the method's class, a local reference that is good that long.
+    ///
+    /// # Safety
+    /// As [`Jvmti::class_of`]; `work` may be called with such a class.
+    pub(super) unsafe fn with_class_of<R>(
+        self,
+        method: jmethodID,
+        env: *mut JNIEnv,
+        work: unsafe fn(*mut jni::sys::JNIEnv, jni::sys::jobject) -> R,
+    ) -> Result<R, Error> {
+        let mut class = ptr::null_mut();
+        call!(self, GetMethodDeclaringClass(method, &raw mut class))?;
+        // SAFETY: the caller guarantees environment and method, and so the class.
+        let result = unsafe { work(env.cast(), class.cast()) };
+        // SAFETY: as above; the reference is not used again.
+        unsafe { delete_local_reference(env, class) };
+        Ok(result)
+    }
+}
+
 /// # Safety
 /// `env` is the calling thread's, or NULL; `reference` is a local one that is not used again, or NULL.
 unsafe fn delete_local_reference(env: *mut JNIEnv, reference: jobject) {

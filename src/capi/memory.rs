@@ -1,7 +1,7 @@
 //! `Unsafe` for C.
 
 use super::{pointer, status};
-use crate::ledger;
+use crate::ledger::{self, Family};
 use crate::memory::{self, ElementSize};
 use core::ffi::{c_int, c_void};
 
@@ -16,7 +16,7 @@ use core::ffi::{c_int, c_void};
 /// do not reserve for it besides. Any thread. JDK: Unsafe.allocateMemory.
 #[unsafe(no_mangle)]
 extern "C" fn allocateMemory(bytes: usize) -> *mut c_void {
-    pointer(|| ledger::allocate_memory(bytes)).cast()
+    pointer(|| ledger::allocate_memory(bytes, Family::C)).cast()
 }
 
 /// Makes a block larger or smaller; it may move. The content of the common length stays.
@@ -32,7 +32,7 @@ extern "C" fn allocateMemory(bytes: usize) -> *mut c_void {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn reallocateMemory(address: *mut c_void, bytes: usize) -> *mut c_void {
     // SAFETY: the C caller guarantees the block.
-    pointer(|| unsafe { ledger::reallocate_memory(address.cast(), bytes) }).cast()
+    pointer(|| unsafe { ledger::reallocate_memory(address.cast(), bytes, Family::C) }).cast()
 }
 
 /// Frees a block of allocateMemory or reallocateMemory. NULL does nothing.

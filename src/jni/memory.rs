@@ -6,7 +6,7 @@
 use super::exception::Exception;
 use super::native;
 use super::runtime::{Jdk, jdk};
-use crate::ledger;
+use crate::ledger::{self, Family};
 use crate::memory::{self, ElementSize, HEAP_WORD_SIZE};
 use core::ptr;
 use jni::EnvUnowned;
@@ -52,7 +52,9 @@ pub(super) extern "system" fn allocate_memory<'local>(
 ) -> jlong {
     native(env, |_| {
         let bytes = block_size(bytes)?;
-        ledger::allocate_memory(bytes).map(address).map_err(|_| unable_to_allocate(bytes))
+        ledger::allocate_memory(bytes, Family::Library)
+            .map(address)
+            .map_err(|_| unable_to_allocate(bytes))
     })
 }
 
@@ -65,7 +67,7 @@ pub(super) extern "system" fn reallocate_memory<'local>(
     native(env, |_| {
         let bytes = block_size(bytes)?;
         // SAFETY: that the block is live, or 0, is the Java caller's promise, as with the JDK's.
-        let moved = unsafe { ledger::reallocate_memory(pointer(block), bytes) };
+        let moved = unsafe { ledger::reallocate_memory(pointer(block), bytes, Family::Library) };
         moved.map(address).map_err(|_| unable_to_allocate(bytes))
     })
 }

@@ -52,11 +52,11 @@ impl<T> Live<T> {
 
     /// Looks at every block. A part of the table is locked meanwhile, so `look` must be quick, and
     /// take or give no block.
-    pub(crate) fn for_each(&self, mut look: impl FnMut(&T)) {
+    pub(crate) fn for_each(&self, mut look: impl FnMut(usize, &T)) {
         for shard in &self.shards {
             // A panic under the lock leaves the map whole.
             let shard = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.values().for_each(&mut look);
+            shard.iter().for_each(|(address, block)| look(*address, block));
         }
     }
 

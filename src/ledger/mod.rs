@@ -14,6 +14,7 @@
 //! A block that is not in the books is nobody's business: it was taken before, or by other code of
 //! the process through other functions, and the caller is told so.
 
+mod iceberg;
 mod live;
 mod sample;
 mod site;
@@ -24,11 +25,12 @@ use crate::error::Errno;
 use crate::memory;
 use crate::os;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+pub use iceberg::{Buffer, Iceberg, Icebergs, Walk};
 pub(crate) use live::Live;
 pub use sample::{sample_every, sample_mean};
-pub use site::{Family, Frame, Site, SiteId, Tracer, intern, set_tracer};
-pub use sum::{SiteSum, Sums, ThreadSum, sums};
+pub use site::{Family, Frame, Origin, Pool, Site, SiteId, Tracer, intern, set_tracer};
+pub use sum::{FamilySum, OriginSum, PoolSum, SiteSum, Sums, ThreadSum, sums};
 
 /// Whose allocator a block came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,14 +114,15 @@ impl Allocator for Library {
 
 /// A block in the books.
 struct Block {
-    bytes: i64,
+    size: Size,
     /// Of a sampled block.
     site: Option<SiteId>,
     /// When it was taken, in hundredths of a second of the coarse clock.
     born: u32,
     /// Who took it: the kernel's number of the thread.
     thread: u32,
-    owner: Owner,
+    /// Collections of the runtime's heap before it was taken.
+    collections: u32,
 }
 
 // Beside it in the table stands the address, and a byte of the table's own.
@@ -127,10 +130,67 @@ const _: () = assert!(size_of::<Block>() <= 24);
 
 impl Block {
     /// One that the calling thread takes now.
-    fn new(bytes: i64, owner: Owner) -> Self {
-        let site = site::of_block(bytes.cast_unsigned());
-        Self { bytes, site, born: now(), thread: os::thread_id(), owner }
+    fn new(size: Size) -> Self {
+        let site = site::of_block(size.bytes().cast_unsigned(), size.family());
+        let collections = collections();
+        Self { size, site, born: now(), thread: os::thread_id(), collections }
     }
+}
+
+/// A block's size, and what little else is known of each: its owner, and its family if the function
+/// tells that took it.
+#[derive(Clone, Copy)]
+struct Size(u64);
+
+impl Size {
+    /// No block is larger: an address has fewer bits.
+    const BITS: u32 = 56;
+    const RUNTIMES: u64 = 1 << 63;
+
+    /// # Errors
+    /// `ENOMEM`: no memory is that large.
+    fn new(bytes: usize, owner: Owner, door: Option<Family>) -> Result<Self, Errno> {
+        let bytes = u64::try_from(bytes).ok().filter(|bytes| bytes >> Self::BITS == 0);
+        let family = door.map_or(0, |family| u64::from(family as u8));
+        let owner = if owner == Owner::Runtime { Self::RUNTIMES } else { 0 };
+        Ok(Self(bytes.ok_or(Errno::ENOMEM)? | family << Self::BITS | owner))
+    }
+
+    fn bytes(self) -> i64 {
+        (self.0 & ((1 << Self::BITS) - 1)).cast_signed()
+    }
+
+    /// This size, and what else is known of `other`.
+    fn of_kind(self, other: Self) -> Self {
+        let size = (1 << Self::BITS) - 1;
+        Self(self.0 & size | other.0 & !size)
+    }
+
+    fn owner(self) -> Owner {
+        if self.0 & Self::RUNTIMES == 0 { Owner::Library } else { Owner::Runtime }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "seven bits")]
+    fn family(self) -> Option<Family> {
+        Family::of_number((self.0 >> Self::BITS) as u8 & 0x7F)
+    }
+}
+
+static COLLECTIONS: AtomicU32 = AtomicU32::new(0);
+
+/// The managed runtime has collected its heap: what is live has survived one more collection.
+pub fn note_collection() {
+    COLLECTIONS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Wrong releases found so far.
+#[must_use]
+pub fn misuses() -> u64 {
+    0
+}
+
+fn collections() -> u32 {
+    COLLECTIONS.load(Ordering::Relaxed)
 }
 
 /// Hundredths of a second of the coarse clock; they begin anew after 497 days.
@@ -154,7 +214,7 @@ pub fn is_kept() -> bool {
 }
 
 /// `Unsafe.allocateMemory`: a block of `bytes` bytes from `owner`, reserved and in the books. 0 bytes
-/// is NULL.
+/// is NULL. `door` is its family, if the function tells that the caller has called.
 ///
 /// # Errors
 /// The allocator's; `ENOMEM` if the budget has no room, or the books no memory for the entry.
@@ -162,20 +222,22 @@ pub fn allocate<A: Allocator>(
     allocator: &A,
     owner: Owner,
     bytes: usize,
+    door: Option<Family>,
 ) -> Result<*mut u8, A::Error> {
     if bytes == 0 {
         return Ok(ptr::null_mut());
     }
-    let size = figure(bytes)?;
-    bits::reserve_block(size)?;
-    let block = allocator.allocate(owner, bytes).inspect_err(|_| unreserve(size))?;
-    if let Err(errno) = enter(block, Block::new(size, owner)) {
+    let size = Size::new(bytes, owner, door)?;
+    let figure = size.bytes();
+    bits::reserve_block(figure)?;
+    let block = allocator.allocate(owner, bytes).inspect_err(|_| unreserve(figure))?;
+    if let Err(errno) = enter(block, Block::new(size)) {
         // SAFETY: no one but us has seen the block.
         unsafe { allocator.free(owner, block) };
-        unreserve(size);
+        unreserve(figure);
         return Err(errno.into());
     }
-    note(size, 1);
+    note(figure, 1);
     Ok(block)
 }
 
@@ -193,29 +255,30 @@ pub unsafe fn reallocate<A: Allocator>(
     owner: Owner,
     address: *mut u8,
     bytes: usize,
+    door: Option<Family>,
 ) -> Result<Option<*mut u8>, A::Error> {
     if address.is_null() {
-        return allocate(allocator, owner, bytes).map(Some);
+        return allocate(allocator, owner, bytes, door).map(Some);
     }
     if bytes == 0 {
         // SAFETY: the caller guarantees the block.
         let freed = unsafe { free(allocator, address) }?;
         return Ok(freed.then_some(ptr::null_mut()));
     }
-    let size = figure(bytes)?;
+    let size = Size::new(bytes, owner, door)?;
     // Out of the books first: once it has moved, the address may be another thread's new block.
     let Some(old) = BLOCKS.remove(address) else { return Ok(None) };
-    let (owner, before) = (old.owner, old.bytes);
-    let moved = grow(size - before).map_err(A::Error::from).and_then(|()| {
+    let (owner, size) = (old.size.owner(), size.of_kind(old.size));
+    let growth = size.bytes() - old.size.bytes();
+    let moved = grow(growth).map_err(A::Error::from).and_then(|()| {
         // SAFETY: the caller guarantees the block, and the books the owner.
-        unsafe { allocator.reallocate(owner, address, bytes) }
-            .inspect_err(|_| shrink(size - before))
+        unsafe { allocator.reallocate(owner, address, bytes) }.inspect_err(|_| shrink(growth))
     });
     match moved {
         Ok(block) => {
-            shrink(before - size);
-            note(size - before, 0);
-            enter_again(block, Block::new(size, owner));
+            shrink(-growth);
+            note(growth, 0);
+            enter_again(block, Block::new(size));
             Ok(Some(block))
         }
         Err(error) => {
@@ -239,13 +302,14 @@ pub unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> Result<bool
     }
     // Out of the books first, see `reallocate`.
     let Some(block) = BLOCKS.remove(address) else { return Ok(false) };
-    if !allocator.reaches(block.owner) {
+    let (bytes, owner) = (block.size.bytes(), block.size.owner());
+    if !allocator.reaches(owner) {
         enter_again(address, block);
         return Err(Errno::EINVAL);
     }
     // SAFETY: the caller guarantees the block, and the books the owner.
-    unsafe { allocator.free(block.owner, address) };
-    unreserve(block.bytes);
+    unsafe { allocator.free(owner, address) };
+    unreserve(bytes);
     Ok(true)
 }
 
@@ -253,11 +317,11 @@ pub unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> Result<bool
 ///
 /// # Errors
 /// As [`allocate`].
-pub fn allocate_memory(bytes: usize) -> Result<*mut u8, Errno> {
+pub fn allocate_memory(bytes: usize, door: Family) -> Result<*mut u8, Errno> {
     if !is_kept() {
         return memory::allocate_memory(bytes);
     }
-    allocate(&Library, Owner::Library, bytes)
+    allocate(&Library, Owner::Library, bytes, Some(door))
 }
 
 /// [`memory::reallocate_memory`], in the books if they are kept.
@@ -267,10 +331,14 @@ pub fn allocate_memory(bytes: usize) -> Result<*mut u8, Errno> {
 ///
 /// # Safety
 /// As [`memory::reallocate_memory`].
-pub unsafe fn reallocate_memory(address: *mut u8, bytes: usize) -> Result<*mut u8, Errno> {
+pub unsafe fn reallocate_memory(
+    address: *mut u8,
+    bytes: usize,
+    door: Family,
+) -> Result<*mut u8, Errno> {
     if is_kept() {
         // SAFETY: the caller guarantees the block.
-        let moved = unsafe { reallocate(&Library, Owner::Library, address, bytes) }?;
+        let moved = unsafe { reallocate(&Library, Owner::Library, address, bytes, Some(door)) }?;
         if let Some(block) = moved {
             return Ok(block);
         }
@@ -296,10 +364,6 @@ pub unsafe fn free_memory(address: *mut u8) -> Result<(), Errno> {
     Ok(())
 }
 
-fn figure(bytes: usize) -> Result<i64, Errno> {
-    i64::try_from(bytes).map_err(|_| Errno::ENOMEM)
-}
-
 fn enter(address: *mut u8, block: Block) -> Result<(), Errno> {
     BLOCKS.insert(address, block).map(give_up)
 }
@@ -307,7 +371,7 @@ fn enter(address: *mut u8, block: Block) -> Result<(), Errno> {
 /// Enters a block that was in the books a moment ago. Without memory for its entry it is one that
 /// nobody counts from here on.
 fn enter_again(address: *mut u8, block: Block) {
-    let bytes = block.bytes;
+    let bytes = block.size.bytes();
     match BLOCKS.put_back(address, block) {
         Ok(stale) => give_up(stale),
         Err(_) => unreserve(bytes),
@@ -318,7 +382,7 @@ fn enter_again(address: *mut u8, block: Block) {
 /// given back behind our back, by the C library's `free` perhaps.
 fn give_up(stale: Option<Block>) {
     if let Some(stale) = stale {
-        unreserve(stale.bytes);
+        unreserve(stale.size.bytes());
     }
 }
 

@@ -12,9 +12,10 @@ const MOST: usize = 1 << 16;
 
 /// What kind of memory a block is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
 pub enum Family {
     /// A direct buffer.
-    DirectBuffer,
+    DirectBuffer = 1,
     /// A temporary buffer of a channel, which its thread keeps.
     TemporaryBuffer,
     /// An arena's segment.
@@ -23,6 +24,72 @@ pub enum Family {
     Unsafe,
     /// This library's, for the managed program.
     Library,
+    /// This library's, for native code.
+    C,
+}
+
+impl Family {
+    const ALL: [Self; 6] = [
+        Self::DirectBuffer,
+        Self::TemporaryBuffer,
+        Self::Arena,
+        Self::Unsafe,
+        Self::Library,
+        Self::C,
+    ];
+
+    /// As reports have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DirectBuffer => "direct buffer",
+            Self::TemporaryBuffer => "temporary buffer",
+            Self::Arena => "arena",
+            Self::Unsafe => "Unsafe",
+            Self::Library => "offheap library",
+            Self::C => "C caller",
+        }
+    }
+
+    /// The family of that number, as `as u8` gives it.
+    pub(super) fn of_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|family| *family as u8 == number)
+    }
+}
+
+/// A pool: what it keeps is no leak, though nobody seems to use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Pool {
+    /// A chunk of Netty's pooled allocator.
+    NettyPooled,
+    /// A chunk of Netty's adaptive allocator.
+    NettyAdaptive,
+    /// The temporary buffers that each thread keeps for its channels.
+    TemporaryBuffers,
+    /// The value of a thread-local variable.
+    ThreadLocal,
+}
+
+impl Pool {
+    /// As reports have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NettyPooled => "Netty pooled chunks",
+            Self::NettyAdaptive => "Netty adaptive chunks",
+            Self::TemporaryBuffers => "temporary buffers of channels, by thread",
+            Self::ThreadLocal => "thread-local values",
+        }
+    }
+}
+
+/// Where the code of a site's owner came from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The class loader, by a name that tells it from others of its class.
+    pub loader: String,
+    /// The jar or folder that the class was read from.
+    pub location: Option<String>,
 }
 
 /// One call of a stack, as the runtime names it.
@@ -46,6 +113,12 @@ pub struct Site {
     pub owner: usize,
     /// What is taken here.
     pub family: Family,
+    /// Whether `family` is that of every block that comes by the same door, sampled or not.
+    pub(super) is_door: bool,
+    /// Who keeps what is taken here.
+    pub pool: Option<Pool>,
+    /// Where the owner's code came from.
+    pub origin: Option<Origin>,
     /// Estimates of all blocks ever taken here: bytes, and thousandths of blocks.
     ever: [AtomicU64; 2],
     /// The live bytes at the last mark.
@@ -56,7 +129,34 @@ impl Site {
     /// A site at which nothing has been taken yet.
     #[must_use]
     pub fn new(frames: Vec<Frame>, owner: usize, family: Family) -> Self {
-        Self { frames, owner, family, ever: Default::default(), marked: AtomicU64::new(0) }
+        Self {
+            frames,
+            owner,
+            family,
+            is_door: false,
+            pool: None,
+            origin: None,
+            ever: Default::default(),
+            marked: AtomicU64::new(0),
+        }
+    }
+
+    /// It came by a door that tells the family of all its blocks.
+    #[must_use]
+    pub fn by_door(self, door: Option<Family>) -> Self {
+        Self { family: door.unwrap_or(self.family), is_door: door.is_some(), ..self }
+    }
+
+    /// Who keeps what is taken here.
+    #[must_use]
+    pub fn in_pool(self, pool: Option<Pool>) -> Self {
+        Self { pool, ..self }
+    }
+
+    /// Where the owner's code came from.
+    #[must_use]
+    pub fn from_origin(self, origin: Option<Origin>) -> Self {
+        Self { origin, ..self }
     }
 
     #[expect(
@@ -100,8 +200,9 @@ impl SiteId {
 
 /// Who can tell where the calling thread is. Called on the allocating thread, with no lock held.
 pub trait Tracer: Send + Sync {
-    /// The site, by way of [`intern`]; `None` if the thread is nowhere.
-    fn site(&self) -> Option<SiteId>;
+    /// The site of a block; `None` if the thread is nowhere. `door` is the block's family, if the
+    /// function tells that was called.
+    fn site(&self, door: Option<Family>) -> Option<SiteId>;
 }
 
 static TRACER: OnceLock<Box<dyn Tracer>> = OnceLock::new();
@@ -113,11 +214,11 @@ pub fn set_tracer(tracer: Box<dyn Tracer>) {
 }
 
 /// The site of a block of this size that the calling thread takes, if it is sampled.
-pub(super) fn of_block(bytes: u64) -> Option<SiteId> {
+pub(super) fn of_block(bytes: u64, door: Option<Family>) -> Option<SiteId> {
     if !sample::is_sampled(bytes) {
         return None;
     }
-    let id = TRACER.get()?.site()?;
+    let id = TRACER.get()?.site(door)?;
     if let Some(site) = get(id) {
         site.sampled(bytes);
     }

@@ -1,7 +1,8 @@
-//! The live blocks added up, by site.
+//! The live blocks added up: by site, family, pool, origin and thread.
 
-use super::site::{self, Site, SiteId};
-use super::{BLOCKS, now, sample};
+use super::iceberg::{Reach, Walk};
+use super::site::{self, Family, Origin, Pool, Site, SiteId};
+use super::{BLOCKS, Block, Iceberg, Icebergs, collections, now, sample};
 use core::cmp::Reverse;
 use core::time::Duration;
 use std::collections::HashMap;
@@ -29,13 +30,53 @@ pub struct SiteSum {
     pub oldest: Duration,
     /// Age at which half of the sampled blocks are older.
     pub median: Duration,
+    /// Whose buffers the program can still reach, if a walk has told.
+    pub iceberg: Option<Iceberg>,
 }
 
-/// What is live of the blocks that one thread took, exactly.
+/// What is live of the blocks that one thread took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ThreadSum {
     /// The kernel's number of the thread, which may have ended.
     pub thread: u32,
+    /// Live bytes.
+    pub bytes: u64,
+    /// Live blocks.
+    pub blocks: u64,
+}
+
+/// What is live of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FamilySum {
+    /// The kind.
+    pub family: Family,
+    /// Live bytes.
+    pub bytes: u64,
+    /// Live blocks.
+    pub blocks: u64,
+    /// Whether that is told from a sample.
+    pub is_estimate: bool,
+}
+
+/// What a pool keeps, estimated as a [`SiteSum`] is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolSum {
+    /// Which.
+    pub pool: Pool,
+    /// Live bytes.
+    pub bytes: u64,
+    /// Live blocks.
+    pub blocks: u64,
+    /// By the thread that took them, most bytes first: the one they are kept for, if the pool keeps
+    /// them by thread.
+    pub threads: Vec<ThreadSum>,
+}
+
+/// What is live by where the owner's code came from, estimated as a [`SiteSum`] is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginSum {
+    /// Where from.
+    pub origin: Origin,
     /// Live bytes.
     pub bytes: u64,
     /// Live blocks.
@@ -47,76 +88,245 @@ pub struct ThreadSum {
 pub struct Sums {
     /// By site, most live bytes first.
     pub sites: Vec<SiteSum>,
-    /// By thread, most live bytes first.
+    /// By kind, most live bytes first.
+    pub families: Vec<FamilySum>,
+    /// By pool, most live bytes first.
+    pub pools: Vec<PoolSum>,
+    /// By the code of their owners, most live bytes first.
+    pub origins: Vec<OriginSum>,
+    /// By thread, most live bytes first; exact.
     pub threads: Vec<ThreadSum>,
+    /// Whose buffers the program can still reach, if a walk has told; exact.
+    pub icebergs: Option<Icebergs>,
+    /// Collections of the runtime's heap so far.
+    pub collections: u32,
     /// Live bytes in the books, exactly.
     pub bytes: u64,
     /// Live blocks in the books, exactly.
     pub blocks: u64,
 }
 
-#[derive(Default)]
-struct Sum {
+/// Bytes and blocks, each block weighing as many as it stands for.
+#[derive(Clone, Copy, Default)]
+struct Tally {
     bytes: f64,
     blocks: f64,
+}
+
+impl Tally {
+    #[expect(clippy::cast_precision_loss, reason = "estimates")]
+    fn add(&mut self, bytes: u64, weight: f64) {
+        self.bytes += weight * bytes as f64;
+        self.blocks += weight;
+    }
+
+    fn join(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        self.blocks += other.blocks;
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 on")]
+    fn rounded(self) -> (u64, u64) {
+        (self.bytes.round() as u64, self.blocks.round() as u64)
+    }
+}
+
+/// What is found of one site.
+#[derive(Default)]
+struct Found {
+    all: Tally,
+    reachable: Tally,
+    unreachable: Tally,
     /// In hundredths of a second.
     ages: Vec<u32>,
+    /// Collections that unreachable buffers have survived.
+    collections: Vec<u32>,
+    /// Of a pool's site only.
+    threads: HashMap<u32, Tally>,
 }
 
-/// Adds up what is live. With `mark`, growth is counted from here on. Allocations go on meanwhile:
-/// each part of the books is looked at as it is at its own moment.
+impl Found {
+    fn add_reach(&mut self, bytes: u64, weight: f64, reach: Reach, survived: u32) {
+        match reach {
+            Reach::Reachable => self.reachable.add(bytes, weight),
+            Reach::Unreachable => {
+                self.unreachable.add(bytes, weight);
+                self.collections.push(survived);
+            }
+            Reach::NoBuffer => {}
+        }
+    }
+
+    fn iceberg(&mut self) -> Iceberg {
+        self.collections.sort_unstable();
+        let (reachable_bytes, reachable_blocks) = self.reachable.rounded();
+        let (unreachable_bytes, unreachable_blocks) = self.unreachable.rounded();
+        Iceberg {
+            reachable_bytes,
+            reachable_blocks,
+            unreachable_bytes,
+            unreachable_blocks,
+            collections_median: self.collections.get(self.collections.len() / 2).copied(),
+            collections_most: self.collections.last().copied(),
+        }
+    }
+}
+
+/// A site as the table's blocks name it, looked up once.
+struct Place {
+    site: Arc<Site>,
+    found: Found,
+}
+
+/// Adds up what is live. With `mark`, growth is counted from here on; `walk` says which buffers the
+/// program can reach. Allocations go on meanwhile: each part of the books is looked at as it is at
+/// its own moment.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "estimates")]
-pub fn sums(mark: bool) -> Sums {
-    let now = now();
-    let mean = sample::sample_mean().unwrap_or(0);
-    let mut by_site: HashMap<SiteId, Sum> = HashMap::new();
-    let mut by_thread: HashMap<u32, ThreadSum> = HashMap::new();
-    BLOCKS.for_each(|block| {
-        let size = block.bytes.cast_unsigned();
-        let thread = by_thread.entry(block.thread).or_default();
+pub fn sums(mark: bool, walk: Option<&Walk>) -> Sums {
+    let mut sum = Summing::new(walk);
+    BLOCKS.for_each(|address, block| sum.add(address, block));
+    sum.finish(mark)
+}
+
+struct Summing<'a> {
+    now: u32,
+    collections: u32,
+    mean: u64,
+    walk: Option<&'a Walk>,
+    places: HashMap<SiteId, Option<Place>>,
+    threads: HashMap<u32, ThreadSum>,
+    /// Of the blocks whose kind their door tells.
+    known: HashMap<Family, Tally>,
+    total: Found,
+}
+
+impl<'a> Summing<'a> {
+    fn new(walk: Option<&'a Walk>) -> Self {
+        Self {
+            now: now(),
+            collections: collections(),
+            mean: sample::sample_mean().unwrap_or(0),
+            walk,
+            places: HashMap::new(),
+            threads: HashMap::new(),
+            known: HashMap::new(),
+            total: Found::default(),
+        }
+    }
+
+    fn add(&mut self, address: usize, block: &Block) {
+        let size = block.size.bytes().cast_unsigned();
+        let thread = self.threads.entry(block.thread).or_default();
         thread.bytes += size;
         thread.blocks += 1;
-        if let Some(site) = block.site {
-            let weight = sample::weight(size, mean);
-            let sum = by_site.entry(site).or_default();
-            sum.bytes += weight * size as f64;
-            sum.blocks += weight;
-            // A block may be younger than `now`.
-            sum.ages.push(now.saturating_sub(block.born));
+        if let Some(family) = block.size.family() {
+            self.known.entry(family).or_default().add(size, 1.0);
         }
-    });
-    let mut sites: Vec<SiteSum> = by_site
-        .into_iter()
-        .filter_map(|(id, sum)| Some(site_sum(site::get(id)?, sum, mark)))
-        .collect();
-    sites.sort_by_key(|sum| Reverse(sum.bytes));
-    let named = |(thread, sum)| ThreadSum { thread, ..sum };
-    let mut threads: Vec<ThreadSum> = by_thread.into_iter().map(named).collect();
-    threads.sort_by_key(|sum| Reverse(sum.bytes));
-    let bytes = threads.iter().map(|sum| sum.bytes).sum();
-    let blocks = threads.iter().map(|sum| sum.blocks).sum();
-    Sums { sites, threads, bytes, blocks }
+        let place = block.site.and_then(|id| {
+            let look_up = || site::get(id).map(|site| Place { site, found: Found::default() });
+            self.places.entry(id).or_insert_with(look_up).as_mut()
+        });
+        let family = place.as_ref().map(|place| place.site.family);
+        let reach = self.walk.map_or(Reach::NoBuffer, |walk| walk.reach(address, block, family));
+        let survived = self.collections.wrapping_sub(block.collections);
+        self.total.add_reach(size, 1.0, reach, survived);
+        let Some(Place { site, found }) = place else { return };
+        let weight = sample::weight(size, self.mean);
+        found.all.add(size, weight);
+        // A block may be younger than `now`.
+        found.ages.push(self.now.saturating_sub(block.born));
+        found.add_reach(size, weight, reach, survived);
+        if site.pool.is_some() {
+            found.threads.entry(block.thread).or_default().add(size, weight);
+        }
+    }
+
+    fn finish(mut self, mark: bool) -> Sums {
+        let places: Vec<Place> = self.places.into_values().flatten().collect();
+        let mut families: HashMap<Family, (Tally, bool)> =
+            self.known.into_iter().map(|(family, tally)| (family, (tally, false))).collect();
+        let mut origins: HashMap<Origin, Tally> = HashMap::new();
+        let mut pools: HashMap<Pool, (Tally, HashMap<u32, Tally>)> = HashMap::new();
+        for Place { site, found } in &places {
+            if !site.is_door {
+                let (tally, is_estimate) = families.entry(site.family).or_default();
+                tally.join(found.all);
+                *is_estimate |= self.mean != 0;
+            }
+            if let Some(origin) = &site.origin {
+                origins.entry(origin.clone()).or_default().join(found.all);
+            }
+            if let Some(pool) = site.pool {
+                let (tally, threads) = pools.entry(pool).or_default();
+                tally.join(found.all);
+                for (thread, part) in &found.threads {
+                    threads.entry(*thread).or_default().join(*part);
+                }
+            }
+        }
+        let walked = self.walk.is_some();
+        let sites = places.into_iter().map(|place| site_sum(place, mark, walked));
+        let threads = self.threads.into_iter().map(|(thread, sum)| ThreadSum { thread, ..sum });
+        let threads = by_bytes(threads, |sum| sum.bytes);
+        Sums {
+            sites: by_bytes(sites, |sum| sum.bytes),
+            families: by_bytes(families.into_iter().map(family_sum), |sum| sum.bytes),
+            pools: by_bytes(pools.into_iter().map(pool_sum), |sum| sum.bytes),
+            origins: by_bytes(origins.into_iter().map(origin_sum), |sum| sum.bytes),
+            bytes: threads.iter().map(|sum| sum.bytes).sum(),
+            blocks: threads.iter().map(|sum| sum.blocks).sum(),
+            threads,
+            icebergs: self
+                .walk
+                .map(|walk| Icebergs { pause: walk.pause, total: self.total.iceberg() }),
+            collections: self.collections,
+        }
+    }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "estimates, from 0 on")]
-fn site_sum(site: Arc<Site>, mut sum: Sum, mark: bool) -> SiteSum {
-    let bytes = sum.bytes.round() as u64;
+fn by_bytes<T>(sums: impl Iterator<Item = T>, bytes: impl Fn(&T) -> u64) -> Vec<T> {
+    let mut sums: Vec<T> = sums.collect();
+    sums.sort_by_key(|sum| Reverse(bytes(sum)));
+    sums
+}
+
+fn family_sum((family, (tally, is_estimate)): (Family, (Tally, bool))) -> FamilySum {
+    let (bytes, blocks) = tally.rounded();
+    FamilySum { family, bytes, blocks, is_estimate }
+}
+
+fn origin_sum((origin, tally): (Origin, Tally)) -> OriginSum {
+    let (bytes, blocks) = tally.rounded();
+    OriginSum { origin, bytes, blocks }
+}
+
+fn pool_sum((pool, (tally, threads)): (Pool, (Tally, HashMap<u32, Tally>))) -> PoolSum {
+    let (bytes, blocks) = tally.rounded();
+    let threads = threads.into_iter().map(|(thread, tally)| {
+        let (bytes, blocks) = tally.rounded();
+        ThreadSum { thread, bytes, blocks }
+    });
+    PoolSum { pool, bytes, blocks, threads: by_bytes(threads, |sum| sum.bytes) }
+}
+
+fn site_sum(Place { site, mut found }: Place, mark: bool, walked: bool) -> SiteSum {
+    let (bytes, blocks) = found.all.rounded();
     let before = site.mark(mark.then_some(bytes));
     let (ever_bytes, ever_blocks) = site.ever();
-    sum.ages.sort_unstable();
+    found.ages.sort_unstable();
     let age = |hundredths: Option<&u32>| {
         Duration::from_millis(10 * u64::from(hundredths.copied().unwrap_or(0)))
     };
     SiteSum {
         bytes,
-        blocks: sum.blocks.round() as u64,
-        sampled: sum.ages.len() as u64,
+        blocks,
+        sampled: found.ages.len() as u64,
         ever_bytes,
         ever_blocks,
         growth: bytes.cast_signed() - before.cast_signed(),
-        oldest: age(sum.ages.last()),
-        median: age(sum.ages.get(sum.ages.len() / 2)),
+        oldest: age(found.ages.last()),
+        median: age(found.ages.get(found.ages.len() / 2)),
+        iceberg: walked.then(|| found.iceberg()),
         site,
     }
 }

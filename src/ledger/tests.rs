@@ -65,10 +65,11 @@ fn a_block_is_reserved_while_it_lives_and_goes_back_to_its_owner() {
         let allocator = Recording::default();
         // Never touched, so it costs address space only.
         let bytes = usize::try_from(2 * FAR).unwrap();
-        let block = allocate(&allocator, owner, bytes).unwrap();
+        let block = allocate(&allocator, owner, bytes, None).unwrap();
         assert!(reserved() >= 2 * FAR);
         // SAFETY: a live block of this thread's.
-        let block = unsafe { reallocate(&allocator, Owner::Library, block, 64) }.unwrap().unwrap();
+        let block =
+            unsafe { reallocate(&allocator, Owner::Library, block, 64, None) }.unwrap().unwrap();
         assert!(reserved() < FAR);
         // SAFETY: a live block of this thread's, not used again.
         assert_eq!(unsafe { free(&allocator, block) }, Ok(true));
@@ -85,9 +86,9 @@ fn a_block_that_is_not_in_the_books_is_left_alone() {
     // SAFETY: a live block of this thread's; nothing happens to it.
     assert_eq!(unsafe { free(&allocator, foreign) }, Ok(false));
     // SAFETY: as above.
-    assert_eq!(unsafe { reallocate(&allocator, Owner::Library, foreign, 8) }, Ok(None));
+    assert_eq!(unsafe { reallocate(&allocator, Owner::Library, foreign, 8, None) }, Ok(None));
     // SAFETY: as above.
-    assert_eq!(unsafe { reallocate(&allocator, Owner::Library, foreign, 0) }, Ok(None));
+    assert_eq!(unsafe { reallocate(&allocator, Owner::Library, foreign, 0, None) }, Ok(None));
     assert!(allocator.0.borrow().is_empty());
     // SAFETY: a live block of this thread's, not used again.
     unsafe { memory::free_memory(foreign) };
@@ -97,11 +98,11 @@ fn a_block_that_is_not_in_the_books_is_left_alone() {
 fn null_and_nothing_are_as_in_the_jdk() {
     let _alone = alone();
     let allocator = Recording::default();
-    assert_eq!(allocate(&allocator, Owner::Library, 0), Ok(ptr::null_mut()));
+    assert_eq!(allocate(&allocator, Owner::Library, 0, None), Ok(ptr::null_mut()));
     // SAFETY: NULL is allowed.
     assert_eq!(unsafe { free(&allocator, ptr::null_mut()) }, Ok(true));
     // SAFETY: NULL is allowed.
-    let nothing = unsafe { reallocate(&allocator, Owner::Library, ptr::null_mut(), 0) };
+    let nothing = unsafe { reallocate(&allocator, Owner::Library, ptr::null_mut(), 0, None) };
     assert_eq!(nothing, Ok(Some(ptr::null_mut())));
     assert!(allocator.0.borrow().is_empty());
 }
@@ -112,18 +113,18 @@ fn a_step_that_fails_undoes_those_before_it() {
     let bytes = usize::try_from(2 * FAR).unwrap();
     // The block first, then the entry.
     for successes in 0..2 {
-        let refused = failing::after(successes, || allocate(&Library, Owner::Library, bytes));
+        let refused = failing::after(successes, || allocate(&Library, Owner::Library, bytes, None));
         assert_eq!(refused, Err(Errno::ENOMEM), "after {successes}");
         assert!(reserved() < FAR, "after {successes}");
     }
     for bytes in [usize::MAX, isize::MAX as usize] {
-        assert_eq!(allocate(&Library, Owner::Library, bytes), Err(Errno::ENOMEM), "{bytes}");
+        assert_eq!(allocate(&Library, Owner::Library, bytes, None), Err(Errno::ENOMEM), "{bytes}");
         assert!(reserved() < FAR, "{bytes}");
     }
-    let block = allocate(&Library, Owner::Library, 64).unwrap();
+    let block = allocate(&Library, Owner::Library, 64, None).unwrap();
     // SAFETY: a live block of this thread's.
     let refused =
-        failing::after(0, || unsafe { reallocate(&Library, Owner::Library, block, bytes) });
+        failing::after(0, || unsafe { reallocate(&Library, Owner::Library, block, bytes, None) });
     assert_eq!(refused, Err(Errno::ENOMEM));
     assert!(reserved() < FAR);
     // SAFETY: still live, and not used again.
@@ -135,12 +136,13 @@ fn a_step_that_fails_undoes_those_before_it() {
 #[test]
 fn a_block_freed_behind_our_back_is_given_up_when_its_address_comes_again() {
     let _alone = alone();
-    let block = allocate(&Library, Owner::Library, 64).unwrap();
+    let block = allocate(&Library, Owner::Library, 64, None).unwrap();
     BLOCKS.remove(block);
-    let far = Block::new(2 * FAR, Owner::Library);
+    let far =
+        Block::new(Size::new(usize::try_from(2 * FAR).unwrap(), Owner::Library, None).unwrap());
     bits::reserve_memory(2 * FAR, 2 * FAR).unwrap();
     enter(block, far).unwrap();
-    enter(block, Block::new(64, Owner::Library)).unwrap();
+    enter(block, Block::new(Size::new(64, Owner::Library, None).unwrap())).unwrap();
     assert!(reserved() < FAR);
     // SAFETY: a live block of this thread's, not used again.
     assert_eq!(unsafe { free(&Library, block) }, Ok(true));
@@ -150,11 +152,11 @@ fn a_block_freed_behind_our_back_is_given_up_when_its_address_comes_again() {
 fn a_block_of_the_runtimes_stays_where_it_is_if_only_the_library_is_there_to_ask() {
     let _alone = alone();
     let allocator = Recording::default();
-    let block = allocate(&allocator, Owner::Runtime, 64).unwrap();
+    let block = allocate(&allocator, Owner::Runtime, 64, None).unwrap();
     // SAFETY: a live block of this thread's; nothing happens to it.
     assert_eq!(unsafe { free(&Library, block) }, Err(Errno::EINVAL));
     // SAFETY: as above.
-    let moved = unsafe { reallocate(&Library, Owner::Library, block, 128) };
+    let moved = unsafe { reallocate(&Library, Owner::Library, block, 128, None) };
     assert_eq!(moved, Err(Errno::EINVAL));
     // SAFETY: still live, and not used again.
     assert_eq!(unsafe { free(&allocator, block) }, Ok(true));

@@ -11,6 +11,7 @@ pub(crate) mod heap;
 pub(crate) mod library;
 pub(crate) mod net;
 pub(crate) mod signal;
+pub(crate) mod thread;
 
 use crate::error::Errno;
 use core::ffi::c_int;

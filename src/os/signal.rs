@@ -44,6 +44,42 @@ pub(crate) fn unblock(signal: c_int) -> Result<(), Errno> {
     }
 }
 
+/// A thread's mask of signals.
+pub(crate) struct Mask(libc::sigset_t);
+
+/// Takes no signals on the calling thread from now on, save those that its own instructions cause;
+/// the mask before.
+pub(crate) fn block_foreign() -> Mask {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: sigfillset writes the whole set.
+    unsafe { libc::sigfillset(set.as_mut_ptr()) };
+    for own in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP] {
+        // SAFETY: the set is initialised by the line above.
+        unsafe { libc::sigdelset(set.as_mut_ptr(), own) };
+    }
+    // SAFETY: the set is initialised, and the out-parameter writable. It can't fail: `how` is right.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), before.as_mut_ptr()) };
+    // SAFETY: written by the call, or zero, which is the empty set.
+    Mask(unsafe { before.assume_init() })
+}
+
+/// Gives the calling thread its mask back.
+pub(crate) fn restore(mask: &Mask) {
+    // SAFETY: the mask is initialised; no old one is asked for. It can't fail: `how` is right.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask.0, ptr::null_mut()) };
+}
+
+/// Whether the calling thread takes no such signal.
+#[cfg(test)]
+pub(crate) fn is_blocked(signal: c_int) -> bool {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the out-parameter is writable; no new mask is given.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), set.as_mut_ptr()) };
+    // SAFETY: the call has written the set.
+    unsafe { libc::sigismember(set.as_ptr(), signal) == 1 }
+}
+
 unsafe extern "C" {
     /// The libc crate does not have it for Linux.
     fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;

@@ -190,7 +190,7 @@ impl Allocator for Blocks<'_, '_> {
 
 /// Allocates for any JDK; `Ok(None)` is no memory.
 fn allocate(blocks: &Blocks<'_, '_>, bytes: usize) -> Result<Option<jlong>, Exception> {
-    taken(ledger::allocate(blocks, owner(), bytes))
+    taken(ledger::allocate(blocks, owner(), bytes, None))
 }
 
 /// Reallocates for any JDK; `Ok(None)` is no memory.
@@ -203,7 +203,7 @@ unsafe fn reallocate(
     bytes: usize,
 ) -> Result<Option<jlong>, Exception> {
     // SAFETY: the caller guarantees the block.
-    match unsafe { ledger::reallocate(blocks, owner(), pointer(block), bytes) } {
+    match unsafe { ledger::reallocate(blocks, owner(), pointer(block), bytes, None) } {
         Ok(None) => {
             let bytes = jlong::try_from(bytes).map_err(|_| Exception::illegal_argument())?;
             // SAFETY: the caller guarantees the block, and that it is not ours.

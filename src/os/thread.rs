@@ -1,0 +1,36 @@
+//! Threads of the library's own.
+
+use super::signal;
+use std::io;
+use std::thread::Builder;
+
+/// Ample for what these threads do: to look, to write, to wait.
+const STACK: usize = 512 << 10;
+
+/// Starts a thread that ends with the process at the latest. It takes no signals
+/// from outside: they are meant for the program's threads. `work` must not panic.
+///
+/// # Errors
+/// The system's: there can be no further thread.
+pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let before = signal::block_foreign();
+    let spawned = Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
+    signal::restore(&before);
+    spawned.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn a_thread_takes_no_signals_and_its_parent_takes_them_as_before() {
+        let (send, receive) = channel();
+        let before = signal::is_blocked(libc::SIGTERM);
+        spawn("offheap test", move || send.send(signal::is_blocked(libc::SIGTERM)).unwrap())
+            .unwrap();
+        assert!(receive.recv().unwrap());
+        assert_eq!(signal::is_blocked(libc::SIGTERM), before);
+    }
+}

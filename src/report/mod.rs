@@ -1,0 +1,184 @@
+//! What is told of the memory below the heap: totals, who took what is live, where and when, in
+//! whatever form a reader wants.
+//!
+//! The figures are the core's. What only a managed runtime knows (its version, the calls of its
+//! natives, which buffers its collector could give back) comes from the [`Runtime`] that a face has
+//! named; without one a report says the rest.
+
+mod file;
+mod history;
+mod json;
+mod text;
+
+use crate::bits::{self, Snapshot};
+use crate::ledger::{self, Frame, Sums, Walk};
+use crate::{net, nio};
+pub use file::put;
+pub use history::Moment;
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For reading: totals, then the sites that hold most.
+    Text,
+    /// Everything, for programs; `docs/report.md` says what each figure is.
+    Json,
+    /// A line for each site: its calls, the outermost first, and its live bytes. What flame graphs
+    /// are made of.
+    Collapsed,
+}
+
+impl Format {
+    /// The format of that name, as options have it: `text`, `json`, `collapsed`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            "collapsed" => Some(Self::Collapsed),
+            _ => None,
+        }
+    }
+}
+
+/// What a report is asked for besides its figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// The next report tells growth from this one on.
+    pub mark: bool,
+    /// To look at the runtime's heap: which buffers the program can still reach. That stops it.
+    pub icebergs: bool,
+}
+
+/// A managed runtime, as far as a report speaks of it.
+pub trait Runtime: Send + Sync {
+    /// Its names, and how it was started.
+    fn about(&self) -> About;
+    /// Its natives that this library may answer for.
+    fn natives(&self) -> Vec<NativeCalls>;
+    /// Looks at its heap: all buffers with memory below it. `None` if it can't be looked at now.
+    fn walk(&self) -> Option<Walk>;
+}
+
+/// The names of a managed runtime.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The feature version of its library: 8, 11, 17, ...
+    pub feature: u32,
+    /// The full version of its library; `None` before it has started.
+    pub version: Option<String>,
+    /// The name of the machine that runs it.
+    pub vm: String,
+    /// The version of that.
+    pub vm_version: String,
+    /// The options that this library was given.
+    pub options: String,
+}
+
+/// A native of the runtime, and who has answered its calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NativeCalls {
+    /// The class's binary name.
+    pub class: String,
+    /// The method's name.
+    pub name: String,
+    /// The method's signature.
+    pub signature: String,
+    /// Whether the runtime calls ours.
+    pub is_bound: bool,
+    /// Calls answered by ours.
+    pub answered: u64,
+    /// Calls passed on to the runtime's own.
+    pub passed: u64,
+}
+
+static RUNTIME: OnceLock<Box<dyn Runtime>> = OnceLock::new();
+
+/// From now on reports speak of this runtime. Only the first call counts.
+pub fn set_runtime(runtime: Box<dyn Runtime>) {
+    // There is one runtime in a process.
+    let _ = RUNTIME.set(runtime);
+}
+
+/// Looks at how much is live, for the history in reports: to be called about once a second. Quick,
+/// from any thread.
+pub fn tick() {
+    history::tick(bits::budget().snapshot().reserved_memory);
+}
+
+/// The figures of one moment.
+struct Report {
+    about: Option<About>,
+    natives: Vec<NativeCalls>,
+    memory: Snapshot,
+    sums: Sums,
+    sample: Option<u64>,
+    streams: net::Counters,
+    channels: nio::Totals,
+    history: Vec<Moment>,
+    /// Wrong releases found.
+    misuse: u64,
+}
+
+impl Report {
+    fn take(ask: Ask) -> Self {
+        let runtime = RUNTIME.get();
+        let walk = runtime.filter(|_| ask.icebergs).and_then(|runtime| runtime.walk());
+        Self {
+            about: runtime.map(|runtime| runtime.about()),
+            natives: runtime.map(|runtime| runtime.natives()).unwrap_or_default(),
+            sums: ledger::sums(ask.mark, walk.as_ref()),
+            memory: bits::budget().snapshot(),
+            sample: ledger::sample_mean(),
+            streams: net::counters(),
+            channels: nio::totals(),
+            history: history::moments(),
+            misuse: ledger::misuses(),
+        }
+    }
+}
+
+/// A report of this moment. Allocations go on meanwhile.
+#[must_use]
+pub fn report(format: Format, ask: Ask) -> String {
+    let report = Report::take(ask);
+    match format {
+        Format::Text => text::text(&report),
+        Format::Json => format!("{:#}\n", json::json(&report)),
+        Format::Collapsed => collapsed(&report.sums),
+    }
+}
+
+/// A limit in words.
+#[must_use]
+pub fn limit_text(limit: i64) -> String {
+    if limit == i64::MAX { "none".to_owned() } else { format!("{limit} bytes") }
+}
+
+/// A call as stack traces have it: `app.Cache.load:17`.
+fn call(frame: &Frame) -> String {
+    let Frame { class, method, line, .. } = frame;
+    match line {
+        Some(line) => format!("{class}.{method}:{line}"),
+        None => format!("{class}.{method}"),
+    }
+}
+
+/// One line a site, `outermost;...;innermost bytes`.
+fn collapsed(sums: &Sums) -> String {
+    let mut text = String::new();
+    for sum in &sums.sites {
+        let calls: Vec<String> = sum.site.frames.iter().rev().map(call).collect();
+        // A String takes whatever is written to it.
+        let _ = writeln!(text, "{} {}", calls.join(";"), sum.bytes);
+    }
+    text
+}
+
+/// What the kernel calls the thread: the first 15 bytes of its Java name. `None` if it has ended.
+fn thread_name(thread: u32) -> Option<String> {
+    let name = std::fs::read_to_string(format!("/proc/self/task/{thread}/comm")).ok()?;
+    Some(name.trim_end().to_owned())
+}
