@@ -169,6 +169,15 @@ impl<'local> Look<'local> {
     }
 }
 
+/// # Safety
+/// `info` is what the JVM tells of a field.
+unsafe fn field_index(info: *const jvmtiHeapReferenceInfo) -> jint {
+    // SAFETY: the caller guarantees the pointer.
+    let info = unsafe { &*info };
+    // SAFETY: and that it tells of a field.
+    unsafe { info.field.index }
+}
+
 /// Called in a stop of the program for each primitive field of each direct buffer.
 unsafe extern "system" fn on_field(
     _kind: jvmtiHeapReferenceKind,
@@ -181,8 +190,8 @@ unsafe extern "system" fn on_field(
 ) -> jint {
     // SAFETY: `look` is what `Look::look` has passed, which only this thread uses during the call.
     let look: &mut Look<'_> = unsafe { &mut *look.cast() };
-    // SAFETY: a field is announced with the information of a field.
-    let index = unsafe { (*info).field.index };
+    // SAFETY: a primitive field is announced with where it is.
+    let index = unsafe { field_index(info) };
     // SAFETY: the JVM passes where the object's tag is read and written.
     let tag = unsafe { &mut *tag };
     let noted = guard(
@@ -209,8 +218,8 @@ unsafe extern "system" fn on_reference(
     look: *mut c_void,
 ) -> jint {
     if kind == JVMTI_HEAP_REFERENCE_FIELD && referrer_class_tag > 0 {
-        // SAFETY: a field is announced with the information of a field.
-        let index = unsafe { (*info).field.index };
+        // SAFETY: a reference from a field is announced with where it is.
+        let index = unsafe { field_index(info) };
         if jlong::from(index) + 1 == referrer_class_tag {
             return 0;
         }

@@ -10,6 +10,7 @@
 //! JVM's own natives stay; only options that are not understood, and `strict`, end the process.
 
 mod collect;
+mod fault;
 mod fields;
 mod heap;
 mod options;
@@ -183,6 +184,10 @@ fn start(
     if options.natives.memory {
         ledger::keep();
         ledger::sample_every(options.sample);
+        ledger::set_misuse(options.misuse);
+        if let Some(share) = options.guard {
+            ledger::guard_share(share);
+        }
     }
     if options.allocator == Allocator::Jdk {
         natives::take_blocks_from_originals();
@@ -403,6 +408,12 @@ unsafe extern "system" fn vm_init(jvmti: *mut jvmtiEnv, env: *mut JNIEnv, _threa
             None => say("this JVM can't be asked for collections: at the limit it only waits"),
         }
         agent.is_live.store(true, Ordering::Release);
+        // After the JVM has set its own handlers.
+        if agent.options.guard.is_some()
+            && let Err(error) = fault::watch()
+        {
+            say(&format!("guard=: a fault will not be explained: {error}"));
+        }
         if let Some(Icebergs::Collect(collect)) = agent.options.icebergs {
             let watch = move || on_event(|agent| collect::watch(agent, collect));
             if let Err(error) = os::thread::spawn("offheap collect", watch) {

@@ -3,6 +3,7 @@
 //! Read before the VM is touched; what can't be read is an error that names it and says what is
 //! allowed, and the VM does not start.
 
+use crate::ledger::Misuse;
 use crate::report::Format;
 use core::time::Duration;
 use std::fmt;
@@ -20,6 +21,10 @@ pub(super) struct Options {
     pub(super) sample: u64,
     /// Which buffers only wait for a collection: whether reports tell, and whether one is asked for.
     pub(super) icebergs: Option<Icebergs>,
+    /// What is done about wrong releases.
+    pub(super) misuse: Misuse,
+    /// So many of a hundred blocks are guarded.
+    pub(super) guard: Option<u8>,
     /// Every binding is told on stderr.
     pub(super) verbose: bool,
     /// A native that can't be bound ends the program.
@@ -36,6 +41,8 @@ impl Default for Options {
             format: None,
             sample: 512 << 10,
             icebergs: None,
+            misuse: Misuse::Known,
+            guard: None,
             verbose: false,
             strict: false,
         }
@@ -120,7 +127,8 @@ impl fmt::Display for BadOption {
 
 const ALL: &str = "limit=SIZE|N%, natives=memory,net,nio, allocator=offheap|jdk, \
                    report=FILE|stderr, format=text|json|collapsed, sample=SIZE, \
-                   icebergs=report|collect, share=N%, interval=TIME, verbose, strict";
+                   icebergs=report|collect, share=N%, interval=TIME, misuse=off|warn|abort, guard=N%, \
+                   verbose, strict";
 const LIMIT: &str = "limit=SIZE, a number above 0 with k, m or g, such as limit=512m, or limit=N% \
                      of the container's memory, 1% to 100%";
 const LIMIT_NATIVES: &str = "limit= only with the natives that it limits: natives=memory";
@@ -134,6 +142,8 @@ const ICEBERGS: &str = "icebergs=report or icebergs=collect";
 const SHARE: &str = "share=N%, 1% to 100% of the limit, such as share=20%";
 const INTERVAL: &str = "interval=TIME, a number above 0 with ms, s or m, such as interval=30s";
 const WITH_COLLECT: &str = "share= and interval= only with icebergs=collect";
+const MISUSE: &str = "misuse=off, misuse=warn or misuse=abort";
+const GUARD: &str = "guard=N% of the blocks, 1% to 100%";
 const FLAG: &str = "verbose and strict without a value";
 const ONCE: &str = "each option once";
 
@@ -191,6 +201,18 @@ impl Options {
                         _ => return Err(bad(ICEBERGS)),
                     };
                     options.icebergs = Some(icebergs);
+                }
+                ("misuse", value) => {
+                    options.misuse = match value {
+                        Some("off") => Misuse::Ignore,
+                        Some("warn") => Misuse::Warn,
+                        Some("abort") => Misuse::Abort,
+                        _ => return Err(bad(MISUSE)),
+                    };
+                }
+                ("guard", value) => {
+                    let guard = value.and_then(percent);
+                    options.guard = Some(guard.ok_or_else(|| bad(GUARD))?);
                 }
                 ("share", value) => {
                     let share = value.and_then(percent);
@@ -338,12 +360,15 @@ mod tests {
                 share: 40,
                 interval: Duration::from_secs(300),
             })),
+            misuse: Misuse::Abort,
+            guard: Some(5),
             verbose: true,
             strict: true,
         };
         let forward = "limit=64m,natives=memory,nio,allocator=jdk,report=/tmp/report-%p-%%.json,\
-                       format=json,sample=0,icebergs=collect,share=40%,interval=5m,verbose,strict";
-        let backward = "strict,interval=300s,verbose,share=40%,icebergs=collect,sample=0k,format=json,report=/tmp/report-%p-%%.json,allocator=jdk,\
+                       format=json,sample=0,icebergs=collect,share=40%,interval=5m,\
+                       misuse=abort,guard=5%,verbose,strict";
+        let backward = "guard=5%,strict,misuse=abort,interval=300s,verbose,share=40%,icebergs=collect,sample=0k,format=json,report=/tmp/report-%p-%%.json,allocator=jdk,\
                         natives=nio,memory,limit=65536k";
         assert_eq!(parse(forward).unwrap(), expected);
         assert_eq!(parse(backward).unwrap(), expected);
@@ -409,6 +434,10 @@ mod tests {
             ("icebergs=collect,interval=99999999999s", "interval=99999999999s", INTERVAL),
             ("icebergs=report,share=20%", "share=20%", WITH_COLLECT),
             ("interval=1s", "interval=1s", WITH_COLLECT),
+            ("misuse", "misuse", MISUSE),
+            ("misuse=on", "misuse=on", MISUSE),
+            ("guard=5", "guard=5", GUARD),
+            ("guard=0%", "guard=0%", GUARD),
             ("report=", "report=", REPORT),
             ("report", "report", REPORT),
             ("report=%q", "report=%q", REPORT),

@@ -19,6 +19,7 @@ mod calls;
 mod exits;
 mod icebergs;
 mod limit;
+mod misuse;
 mod one_budget;
 mod options;
 mod pair;
