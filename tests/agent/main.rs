@@ -23,6 +23,7 @@ mod misuse;
 mod one_budget;
 mod options;
 mod pair;
+mod pools;
 mod program;
 mod real;
 mod same;
