@@ -59,16 +59,27 @@ pub(super) struct Gone {
     pub(super) block: Block,
     /// By whom: the kernel's number of the thread.
     pub(super) thread: u32,
-    /// When, see [`now`].
-    pub(super) at: u32,
-    /// Where, if the block was a sampled one.
-    pub(super) site: Option<SiteId>,
+    /// When and where, if the block was a sampled one.
+    pub(super) freed: Option<Freed>,
+}
+
+/// When and where a block was freed.
+#[derive(Clone, Copy)]
+pub(super) struct Freed {
+    at: u32,
+    site: Option<SiteId>,
+}
+
+impl Freed {
+    pub(super) fn here() -> Self {
+        Self { at: now(), site: site::id_here() }
+    }
 }
 
 impl Gone {
-    /// One that the calling thread frees now; where it is, is found out later.
-    pub(super) fn now(block: Block) -> Self {
-        Self { block, thread: os::thread_id(), at: now(), site: None }
+    /// One that the calling thread frees; when and where may be added.
+    pub(super) fn new(block: Block) -> Self {
+        Self { block, thread: os::thread_id(), freed: None }
     }
 }
 
@@ -144,8 +155,16 @@ impl fmt::Display for Told<'_> {
                 )?;
                 writeln!(f, "  freed again by thread {thread}, at")?;
                 stack(f, here.as_deref())?;
-                writeln!(f, "  freed {} ago by thread {}, at", Ago(gone.at), gone.thread)?;
-                stack(f, gone.site.and_then(site::get).as_deref())?;
+                match gone.freed {
+                    Some(freed) => {
+                        writeln!(f, "  freed {} ago by thread {}, at", Ago(freed.at), gone.thread)?;
+                        stack(f, freed.site.and_then(site::get).as_deref())?;
+                    }
+                    None => {
+                        writeln!(f, "  freed by thread {}, at", gone.thread)?;
+                        stack(f, None)?;
+                    }
+                }
                 taken(f, &gone.block)
             }
             Wrong::Foreign => {

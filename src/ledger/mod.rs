@@ -31,7 +31,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 pub use guard::{explain, guard_share, may_explain};
 pub use iceberg::{Buffer, Iceberg, Icebergs, Walk};
 pub(crate) use live::Live;
-use misuse::{Gone, Wrong};
+use misuse::{Freed, Gone, Wrong};
 pub use misuse::{Misuse, misuses, set_misuse};
 pub use sample::{sample_every, sample_mean};
 pub use site::{Family, Frame, Origin, Pool, Site, SiteId, Tracer, intern, set_tracer};
@@ -285,7 +285,7 @@ pub unsafe fn reallocate<A: Allocator>(
     }
     let size = Size::new(bytes, owner, door)?;
     // Out of the books first: once it has moved, the address may be another thread's new block.
-    let Some(old) = BLOCKS.remove_and_remember(address, |block| Gone::now(*block)) else {
+    let Some(old) = BLOCKS.remove_and_remember(address, |block| Gone::new(*block)) else {
         return if is_refused(address) { Err(Errno::EINVAL.into()) } else { Ok(None) };
     };
     let (owner, size) = (old.size.owner(), size.of_kind(old.size));
@@ -331,7 +331,7 @@ pub unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> Result<bool
         return Ok(true);
     }
     // Out of the books first, see `reallocate`.
-    let Some(block) = BLOCKS.remove_and_remember(address, |block| Gone::now(*block)) else {
+    let Some(block) = BLOCKS.remove_and_remember(address, |block| Gone::new(*block)) else {
         return Ok(is_refused(address));
     };
     if !block.size.is_guarded() && !allocator.reaches(block.size.owner()) {
@@ -341,8 +341,8 @@ pub unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> Result<bool
     if block.site.is_some() {
         // Where it goes is remembered of those of which it is known where they came from; before the
         // address may be another's.
-        let site = site::id_here();
-        BLOCKS.with_gone(address, |gone| gone.site = site);
+        let freed = Some(Freed::here());
+        BLOCKS.with_gone(address, |gone| gone.freed = freed);
     }
     // SAFETY: the caller guarantees the block, and the books the owner.
     let damage = unsafe { give_back(allocator, address, block.size) };
