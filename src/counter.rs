@@ -7,11 +7,13 @@
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// The shared one, and those of threads.
-const PARTS: usize = 256;
+/// Those of threads. The model checker's stacks are small.
+const OWN: usize = if cfg!(loom) { 3 } else { 255 };
 
-/// The part of all threads that have none of their own.
-const SHARED: usize = 0;
+/// The part of all threads that have none of their own, the last.
+const SHARED: usize = OWN;
+
+const PARTS: usize = OWN + 1;
 
 /// On x86_64 cache lines are fetched in pairs.
 #[repr(align(128))]
@@ -20,17 +22,17 @@ struct Part<const N: usize>([AtomicU64; N]);
 /// `N` figures, all 0 at first.
 pub(crate) struct Counters<const N: usize>([Part<N>; PARTS]);
 
-/// Which parts are given, a bit each.
-static GIVEN: [AtomicU64; PARTS / 64] =
-    // The shared one is never a thread's own.
-    [AtomicU64::new(1), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0)];
+/// Which parts are given, a bit each. The shared one is never a thread's own.
+static GIVEN: [AtomicU64; PARTS.div_ceil(64)] = [const { AtomicU64::new(0) }; PARTS.div_ceil(64)];
 
 /// Gives a part to the calling thread. What an earlier owner has added to it is seen.
 fn take() -> usize {
     for (word, given) in GIVEN.iter().enumerate() {
-        let lowest = |bits: u64| (bits != u64::MAX).then_some(bits | (bits + 1));
+        let part = |bits: u64| 64 * word + usize::try_from(bits.trailing_ones()).unwrap_or(0);
+        let lowest =
+            |bits: u64| (part(bits) < OWN.min(64 * (word + 1))).then_some(bits | (bits + 1));
         if let Ok(before) = given.fetch_update(Ordering::Acquire, Ordering::Relaxed, lowest) {
-            return 64 * word + usize::try_from(before.trailing_ones()).unwrap_or(0);
+            return part(before);
         }
     }
     SHARED
@@ -58,10 +60,10 @@ impl Drop for Own {
 /// The calling thread's part.
 fn part() -> usize {
     thread_local! {
-        static OWN: Own = const { Own(Cell::new(None)) };
+        static MINE: Own = const { Own(Cell::new(None)) };
     }
     // A thread that is ending may have none any more.
-    OWN.try_with(|own| match own.0.get() {
+    MINE.try_with(|own| match own.0.get() {
         Some(part) => part,
         None => {
             let part = take();
