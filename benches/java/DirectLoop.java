@@ -1,56 +1,55 @@
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.lang.reflect.Method;
 import java.nio.ByteBuffer;
 
-/** Takes direct buffers from 64 bytes to 1 MiB and frees them, for so many milliseconds; prints nanoseconds a buffer. */
+/**
+ * Takes direct buffers of sizes from one to another, each twice the one before, and frees each at once or drops it:
+ * {@code DirectLoop free|drop FROM TO ROUNDS}. Prints the nanoseconds that a buffer costs, by the clock and of the
+ * processor, after as many rounds to warm up.
+ */
 public final class DirectLoop {
+
+    interface Release {
+        void release(ByteBuffer buffer) throws Exception;
+    }
+
     private DirectLoop() {}
 
     public static void main(String[] args) throws Exception {
-        long millis = Long.parseLong(args[0]);
+        Release release = args[0].equals("free") ? free() : buffer -> {};
         int from = Integer.parseInt(args[1]);
         int to = Integer.parseInt(args[2]);
-        Free free = free();
-        run(free, millis, from, to);
-        System.out.println(run(free, millis, from, to));
+        int rounds = Integer.parseInt(args[3]);
+        run(release, from, to, rounds);
+        ThreadMXBean threads = ManagementFactory.getThreadMXBean();
+        long time = System.nanoTime();
+        long processor = threads.getCurrentThreadCpuTime();
+        long buffers = run(release, from, to, rounds);
+        processor = threads.getCurrentThreadCpuTime() - processor;
+        time = System.nanoTime() - time;
+        System.out.println((double) time / buffers + " " + (double) processor / buffers);
     }
 
-    private static double run(Free free, long millis, int from, int to) throws Exception {
-        long start = System.nanoTime();
-        long end = start + millis * 1_000_000;
+    private static long run(Release release, int from, int to, int rounds) throws Exception {
         long buffers = 0;
-        long now;
-        do {
+        for (int round = 0; round < rounds; round++) {
             for (int size = from; size <= to; size <<= 1) {
-                for (int i = 0; i < 10; i++) {
-                    free.free(ByteBuffer.allocateDirect(size));
-                    buffers++;
-                }
+                release.release(ByteBuffer.allocateDirect(size));
+                buffers++;
             }
-            now = System.nanoTime();
-        } while (now < end);
-        return (double) (now - start) / buffers;
+        }
+        return buffers;
     }
 
-    interface Free {
-        void free(ByteBuffer buffer) throws Exception;
-    }
-
-    private static Free free() throws Exception {
+    private static Release free() throws Exception {
         try {
-            Class<?> unsafeClass = Class.forName("sun.misc.Unsafe");
-            java.lang.reflect.Field field = unsafeClass.getDeclaredField("theUnsafe");
+            Class<?> unsafe = Class.forName("sun.misc.Unsafe");
+            java.lang.reflect.Field field = unsafe.getDeclaredField("theUnsafe");
             field.setAccessible(true);
-            Object unsafe = field.get(null);
-            Method clean = unsafeClass.getMethod("invokeCleaner", ByteBuffer.class);
-            java.lang.invoke.MethodHandle handle =
-                    java.lang.invoke.MethodHandles.lookup().unreflect(clean).bindTo(unsafe);
-            return buffer -> {
-                try {
-                    handle.invokeExact(buffer);
-                } catch (Throwable thrown) {
-                    throw new IllegalStateException(thrown);
-                }
-            };
+            Method clean = unsafe.getMethod("invokeCleaner", ByteBuffer.class);
+            Object instance = field.get(null);
+            return buffer -> clean.invoke(instance, buffer);
         } catch (NoSuchMethodException eight) {
             Method cleaner = Class.forName("sun.nio.ch.DirectBuffer").getMethod("cleaner");
             Method clean = Class.forName("sun.misc.Cleaner").getMethod("clean");
