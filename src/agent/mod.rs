@@ -48,6 +48,12 @@ const EXIT_CODE: i32 = 64;
 /// JDKs from this one on have caches of linked classes, which early events make unusable.
 const AOT_CACHES: u32 = 24;
 
+/// Of so many bytes taken one is looked at, if nobody has said.
+const SAMPLE: u64 = 512 << 10;
+
+/// And then a thread is looked at no more than so often a second: a look costs up to 5 us.
+const SAMPLES: u32 = 500;
+
 /// The agent of this process.
 struct Agent {
     vm: *mut jni::sys::JavaVM,
@@ -183,7 +189,10 @@ fn start(
     let _ = bits::budget().set_max_memory(limit);
     if options.natives.memory {
         ledger::keep();
-        ledger::sample_every(options.sample);
+        ledger::sample_every(options.sample.unwrap_or(SAMPLE));
+        if options.sample.is_none() {
+            ledger::at_most(SAMPLES);
+        }
         ledger::set_misuse(options.misuse);
         if let Some(share) = options.guard {
             ledger::guard_share(share);

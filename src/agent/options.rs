@@ -17,8 +17,9 @@ pub(super) struct Options {
     pub(super) allocator: Allocator,
     pub(super) report: Option<Target>,
     pub(super) format: Option<Format>,
-    /// Of so many bytes taken one is looked at: whose it is. 0 is every block.
-    pub(super) sample: u64,
+    /// Of so many bytes taken one is looked at: whose it is. 0 is every block. If nobody has said, it is
+    /// less often where it would cost too much.
+    pub(super) sample: Option<u64>,
     /// Which buffers only wait for a collection: whether reports tell, and whether one is asked for.
     pub(super) icebergs: Option<Icebergs>,
     /// What is done about wrong releases.
@@ -39,7 +40,7 @@ impl Default for Options {
             allocator: Allocator::default(),
             report: None,
             format: None,
-            sample: 512 << 10,
+            sample: None,
             icebergs: None,
             misuse: Misuse::Known,
             guard: None,
@@ -192,7 +193,7 @@ impl Options {
                 }
                 ("sample", value) => {
                     let sample = value.and_then(size).map(i64::cast_unsigned);
-                    options.sample = sample.ok_or_else(|| bad(SAMPLE))?;
+                    options.sample = Some(sample.ok_or_else(|| bad(SAMPLE))?);
                 }
                 ("icebergs", value) => {
                     let icebergs = match value {
@@ -355,7 +356,7 @@ mod tests {
             allocator: Allocator::Jdk,
             report: Some(Target::File("/tmp/report-4711-%.json".into())),
             format: Some(Format::Json),
-            sample: 0,
+            sample: Some(0),
             icebergs: Some(Icebergs::Collect(Collect {
                 share: 40,
                 interval: Duration::from_secs(300),

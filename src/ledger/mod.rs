@@ -33,7 +33,8 @@ pub use iceberg::{Buffer, Iceberg, Icebergs, Walk};
 pub(crate) use live::Live;
 use misuse::{Freed, Gone, Wrong};
 pub use misuse::{Misuse, misuses, set_misuse};
-pub use sample::{sample_every, sample_mean};
+use sample::Doubled;
+pub use sample::{at_most, sample_every, sample_mean};
 pub use site::{Family, Frame, Origin, Pool, Site, SiteId, Tracer, intern, set_tracer};
 pub use sum::{FamilySum, OriginSum, PoolSum, SiteSum, Sums, ThreadSum, sums};
 
@@ -137,20 +138,26 @@ const _: () = assert!(size_of::<Block>() <= 24);
 impl Block {
     /// One that the calling thread takes now.
     fn new(size: Size) -> Self {
-        let site = site::of_block(size.bytes().cast_unsigned(), size.family());
+        let sampled = site::of_block(size.bytes().cast_unsigned(), size.family());
+        let (size, site) = match sampled {
+            Some((site, doubled)) => (size.sampled(doubled), Some(site)),
+            None => (size, None),
+        };
         let collections = collections();
         Self { size, site, born: now(), thread: os::thread_id(), collections }
     }
 }
 
-/// A block's size, and what little else is known of each: its owner, and its family if the function
-/// tells that took it.
+/// A block's size, and what little else is known of each: its owner, its family if the function tells
+/// that took it, and of a sampled one how far apart points lay.
 #[derive(Clone, Copy)]
 struct Size(u64);
 
 impl Size {
     /// No block is larger: an address has fewer bits.
-    const BITS: u32 = 56;
+    const BITS: u32 = 48;
+    const SAMPLED: u32 = 48;
+    const FAMILY: u32 = 56;
     const RUNTIMES: u64 = 1 << 63;
     const GUARDED: u64 = 1 << 62;
 
@@ -160,7 +167,7 @@ impl Size {
         let bytes = u64::try_from(bytes).ok().filter(|bytes| bytes >> Self::BITS == 0);
         let family = door.map_or(0, |family| u64::from(family as u8));
         let owner = if owner == Owner::Runtime { Self::RUNTIMES } else { 0 };
-        Ok(Self(bytes.ok_or(Errno::ENOMEM)? | family << Self::BITS | owner))
+        Ok(Self(bytes.ok_or(Errno::ENOMEM)? | family << Self::FAMILY | owner))
     }
 
     fn bytes(self) -> i64 {
@@ -178,7 +185,15 @@ impl Size {
     }
 
     fn family(self) -> Option<Family> {
-        Family::of_number((self.0 >> Self::BITS) as u8 & 0x3F)
+        Family::of_number((self.0 >> Self::FAMILY) as u8 & 0x3F)
+    }
+
+    fn sampled(self, Doubled(doubled): Doubled) -> Self {
+        Self(self.0 & !(0xFF << Self::SAMPLED) | u64::from(doubled) << Self::SAMPLED)
+    }
+
+    fn doubled(self) -> Doubled {
+        Doubled((self.0 >> Self::SAMPLED) as u8)
     }
 
     /// One that lies where [`guard`] has put it.
