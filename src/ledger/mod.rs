@@ -193,7 +193,7 @@ impl Size {
     }
 
     fn doubled(self) -> Doubled {
-        Doubled((self.0 >> Self::SAMPLED) as u8)
+        Doubled((self.0 >> Self::SAMPLED & 0xFF) as u8)
     }
 
     /// One that lies where [`guard`] has put it.
