@@ -3,9 +3,10 @@
 
 use super::options::Target;
 use super::{AGENT, Agent, say};
-use crate::jni::natives::JDK;
+use crate::jni::natives::{self, JDK};
 use crate::ledger::Walk;
-use crate::report::{self, About, Ask, Format, NativeCalls, Runtime};
+use crate::report::{self, About, Ask, BufferPool, Format, NativeCalls, Runtime};
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 
@@ -42,6 +43,19 @@ fn write(agent: &Agent, target: &Target, ask: Ask) {
     }
 }
 
+/// The JVM is in its live phase: it may be asked.
+static IS_LIVE: AtomicBool = AtomicBool::new(false);
+
+/// The JVM's live phase begins.
+pub(super) fn runtime_starts() {
+    IS_LIVE.store(true, Ordering::Relaxed);
+}
+
+/// The JVM's live phase ends: a thread that asks it now might never come back.
+pub(super) fn runtime_ends() {
+    IS_LIVE.store(false, Ordering::Relaxed);
+}
+
 /// The JVM as a report speaks of it.
 pub(super) struct ThisJvm;
 
@@ -76,5 +90,11 @@ impl Runtime for ThisJvm {
 
     fn walk(&self) -> Option<Walk> {
         None
+    }
+
+    fn direct_buffers(&self) -> Option<BufferPool> {
+        let agent = AGENT.get().filter(|_| IS_LIVE.load(Ordering::Relaxed))?;
+        // SAFETY: the JVM's own, and its live phase has begun and not ended.
+        unsafe { natives::direct_buffers(agent.vm) }
     }
 }

@@ -14,6 +14,7 @@ mod jdk;
 mod library;
 mod memory;
 pub(crate) mod natives;
+mod pool;
 mod runtime;
 mod socket;
 
