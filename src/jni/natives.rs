@@ -56,6 +56,8 @@ static LIBRARY: &[NativeClass] = natives! {
     "io.offheap.OffHeap" {
         "version0" "()Ljava/lang/String;" library::version,
         "counters0" "([J)V" library::counters,
+        "budget0" "([J)V" library::budget,
+        "report0" "(Ljava/lang/String;)Ljava/lang/String;" library::report,
     }
     "io.offheap.Unsafe" {
         "allocateMemory" "(J)J" memory::allocate_memory,
