@@ -9,6 +9,8 @@
 //! A JVM that would start without us starts with us. What goes wrong is one line on stderr, and the
 //! JVM's own natives stay; only options that are not understood, and `strict`, end the process.
 
+mod endpoint;
+mod metrics;
 mod options;
 mod origin;
 mod report;
@@ -322,7 +324,7 @@ impl Agent {
 }
 
 /// An event's work, if there is an agent.
-fn on_event(work: impl FnOnce(&Agent)) {
+fn on_event(work: impl FnOnce(&'static Agent)) {
     guard(
         || {
             if let Some(agent) = AGENT.get() {
@@ -373,11 +375,17 @@ unsafe extern "system" fn vm_init(jvmti: *mut jvmtiEnv, env: *mut JNIEnv, _threa
             Some(version) => drop(agent.java_version.set(version)),
             None => say("this JVM can't be asked for collections: at the limit it only waits"),
         }
+        report::runtime_starts();
+        metrics::start(agent);
     });
 }
 
 unsafe extern "system" fn vm_death(_jvmti: *mut jvmtiEnv, _env: *mut JNIEnv) {
-    on_event(report::at_exit);
+    on_event(|agent| {
+        report::at_exit(agent);
+        metrics::at_exit(agent);
+        report::runtime_ends();
+    });
 }
 
 unsafe extern "system" fn data_dump_request(_jvmti: *mut jvmtiEnv) {
