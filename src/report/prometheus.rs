@@ -123,7 +123,9 @@ fn write_traffic(out: &mut Metrics, report: &Report) -> Result {
 
 fn write_sums(out: &mut Metrics, sums: &Sums) -> Result {
     if !sums.families.is_empty() {
-        out.gauge("offheap_family_live_bytes", "Live memory by kind.")?;
+        let help =
+            "Live memory by kind; of kinds that only stacks tell, an estimate from a sample.";
+        out.gauge("offheap_family_live_bytes", help)?;
         for sum in &sums.families {
             let labels = [("family", sum.family.name())];
             out.labelled("offheap_family_live_bytes", &labels, sum.bytes)?;
