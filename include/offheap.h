@@ -2,7 +2,8 @@
  * offheap: the JDK's off-heap half, for C and C++.
  *
  * Unsafe's memory, the budget of java.nio.Bits, direct buffers, the socket calls of the JDK's
- * libnet, and reports of them all. In a process that runs a JVM with offheap, C and Java share one budget.
+ * libnet, and reports of them all. In a process that runs a JVM with offheap, C and Java share one
+ * budget.
  *
  * LINKING
  *   cc program.c $(pkg-config --cflags --libs offheap)              liboffheap.so
