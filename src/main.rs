@@ -20,6 +20,7 @@ offheap run [OPTIONS] -- COMMAND [ARGS...]
       --allocator offheap|jdk  where blocks come from; jdk: the JVM, we only count and limit
       --report FILE|stderr     where the report goes, by default stderr; %p in FILE is the process
       --format text|json       what it looks like
+      --metrics FILE|PORT      for Prometheus: a file written every 10 s, or HTTP at [HOST:]PORT
       --verbose                says what is bound
       --strict                 fails where the JVM would else go on with a native of its own
 offheap demo [FILE]

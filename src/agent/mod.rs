@@ -10,9 +10,11 @@
 //! JVM's own natives stay; only options that are not understood, and `strict`, end the process.
 
 mod collect;
+mod endpoint;
 mod fault;
 mod fields;
 mod heap;
+mod metrics;
 mod options;
 mod origin;
 mod report;
@@ -365,7 +367,7 @@ impl Agent {
 }
 
 /// An event's work, if there is an agent.
-fn on_event(work: impl FnOnce(&Agent)) {
+fn on_event(work: impl FnOnce(&'static Agent)) {
     guard(
         || {
             if let Some(agent) = AGENT.get() {
@@ -429,12 +431,14 @@ unsafe extern "system" fn vm_init(jvmti: *mut jvmtiEnv, env: *mut JNIEnv, _threa
                 say(&format!("icebergs=collect: no thread to watch: {error}"));
             }
         }
+        metrics::start(agent);
     });
 }
 
 unsafe extern "system" fn vm_death(_jvmti: *mut jvmtiEnv, _env: *mut JNIEnv) {
     on_event(|agent| {
         report::at_exit(agent);
+        metrics::at_exit(agent);
         agent.is_live.store(false, Ordering::Release);
     });
 }

@@ -17,6 +17,7 @@ pub(super) struct Options {
     pub(super) allocator: Allocator,
     pub(super) report: Option<Target>,
     pub(super) format: Option<Format>,
+    pub(super) metrics: Option<Metrics>,
     /// Of so many bytes taken one is looked at: whose it is. 0 is every block. If nobody has said, it is
     /// less often where it would cost too much.
     pub(super) sample: Option<u64>,
@@ -40,6 +41,7 @@ impl Default for Options {
             allocator: Allocator::default(),
             report: None,
             format: None,
+            metrics: None,
             sample: None,
             icebergs: None,
             misuse: Misuse::Known,
@@ -112,6 +114,24 @@ pub(super) enum Target {
     File(PathBuf),
 }
 
+/// Where the metrics are to be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Metrics {
+    /// Written again and again.
+    File(PathBuf),
+    /// By HTTP.
+    Endpoint { host: String, port: u16 },
+}
+
+impl fmt::Display for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => write!(f, "{}", file.display()),
+            Self::Endpoint { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
 /// An option that is not understood: one line for a person.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadOption {
@@ -127,9 +147,9 @@ impl fmt::Display for BadOption {
 }
 
 const ALL: &str = "limit=SIZE|N%, natives=memory,net,nio, allocator=offheap|jdk, \
-                   report=FILE|stderr, format=text|json|collapsed, sample=SIZE, \
-                   icebergs=report|collect, share=N%, interval=TIME, misuse=off|warn|abort, guard=N%, \
-                   verbose, strict";
+                   report=FILE|stderr, format=text|json|collapsed|prometheus, \
+                   metrics=FILE|PORT|HOST:PORT, sample=SIZE, icebergs=report|collect, share=N%, \
+                   interval=TIME, misuse=off|warn|abort, guard=N%, verbose, strict";
 const LIMIT: &str = "limit=SIZE, a number above 0 with k, m or g, such as limit=512m, or limit=N% \
                      of the container's memory, 1% to 100%";
 const LIMIT_NATIVES: &str = "limit= only with the natives that it limits: natives=memory";
@@ -137,7 +157,9 @@ const NATIVES: &str = "natives= one or more of memory,net,nio";
 const ALLOCATOR: &str = "allocator=offheap or allocator=jdk";
 const REPORT: &str =
     "report=stderr, or report=FILE, in which %p stands for the process and %% for %";
-const FORMAT: &str = "format=text, format=json or format=collapsed";
+const FORMAT: &str = "format=text, json, collapsed or prometheus";
+const METRICS: &str = "metrics=FILE, in which %p stands for the process and %% for %, or metrics=PORT \
+                       or metrics=HOST:PORT for HTTP, the port from 0 (any) to 65535";
 const SAMPLE: &str = "sample=SIZE, a number with k, m or g, such as sample=512k; 0 is every block";
 const ICEBERGS: &str = "icebergs=report or icebergs=collect";
 const SHARE: &str = "share=N%, 1% to 100% of the limit, such as share=20%";
@@ -190,6 +212,10 @@ impl Options {
                 ("format", value) => {
                     let format = value.and_then(Format::named);
                     options.format = Some(format.ok_or_else(|| bad(FORMAT))?);
+                }
+                ("metrics", value) => {
+                    let metrics = value.and_then(|value| metrics(value, process));
+                    options.metrics = Some(metrics.ok_or_else(|| bad(METRICS))?);
                 }
                 ("sample", value) => {
                     let sample = value.and_then(size).map(i64::cast_unsigned);
@@ -311,11 +337,28 @@ fn natives(list: &[&str]) -> Option<Natives> {
     Some(natives)
 }
 
-/// The file of that pattern, made absolute: the program may change nothing that moves it.
-fn target(pattern: &str, process: u32) -> Option<Target> {
-    if pattern == "stderr" {
+fn target(value: &str, process: u32) -> Option<Target> {
+    if value == "stderr" {
         return Some(Target::Stderr);
     }
+    file(value, process).map(Target::File)
+}
+
+/// `9400` and `0.0.0.0:9400` are endpoints; what has a slash is a file whatever follows.
+fn metrics(value: &str, process: u32) -> Option<Metrics> {
+    let (host, port) = value.rsplit_once(':').unwrap_or(("127.0.0.1", value));
+    let is_port = !port.is_empty() && digits(port).is_some();
+    if value.contains('/') || !is_port {
+        return file(value, process).map(Metrics::File);
+    }
+    // An IPv6 address stands in brackets, as in a URL.
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let port = port.parse().ok().filter(|_| !host.is_empty())?;
+    Some(Metrics::Endpoint { host: host.to_owned(), port })
+}
+
+/// The file of that pattern, made absolute: the program may change nothing that moves it.
+fn file(pattern: &str, process: u32) -> Option<PathBuf> {
     let mut path = String::new();
     let mut characters = pattern.chars();
     while let Some(character) = characters.next() {
@@ -328,7 +371,7 @@ fn target(pattern: &str, process: u32) -> Option<Target> {
             character => path.push(character),
         }
     }
-    std::path::absolute(path).ok().map(Target::File)
+    std::path::absolute(path).ok()
 }
 
 #[cfg(test)]
@@ -356,6 +399,7 @@ mod tests {
             allocator: Allocator::Jdk,
             report: Some(Target::File("/tmp/report-4711-%.json".into())),
             format: Some(Format::Json),
+            metrics: Some(Metrics::Endpoint { host: "127.0.0.1".to_owned(), port: 9400 }),
             sample: Some(0),
             icebergs: Some(Icebergs::Collect(Collect {
                 share: 40,
@@ -367,9 +411,10 @@ mod tests {
             strict: true,
         };
         let forward = "limit=64m,natives=memory,nio,allocator=jdk,report=/tmp/report-%p-%%.json,\
-                       format=json,sample=0,icebergs=collect,share=40%,interval=5m,\
+                       format=json,metrics=9400,sample=0,icebergs=collect,share=40%,interval=5m,\
                        misuse=abort,guard=5%,verbose,strict";
-        let backward = "guard=5%,strict,misuse=abort,interval=300s,verbose,share=40%,icebergs=collect,sample=0k,format=json,report=/tmp/report-%p-%%.json,allocator=jdk,\
+        let backward = "guard=5%,strict,misuse=abort,interval=300s,verbose,share=40%,icebergs=collect,\
+                        metrics=127.0.0.1:9400,sample=0k,format=json,report=/tmp/report-%p-%%.json,allocator=jdk,\
                         natives=nio,memory,limit=65536k";
         assert_eq!(parse(forward).unwrap(), expected);
         assert_eq!(parse(backward).unwrap(), expected);
@@ -387,6 +432,25 @@ mod tests {
         ] {
             assert_eq!(parse(&format!("limit={text}")).unwrap().limit, Some(limit), "{text}");
         }
+    }
+
+    #[test]
+    fn metrics_are_a_file_or_an_endpoint() {
+        let endpoint = |host: &str, port| Metrics::Endpoint { host: host.to_owned(), port };
+        for (text, metrics) in [
+            ("0", endpoint("127.0.0.1", 0)),
+            ("65535", endpoint("127.0.0.1", 65535)),
+            ("localhost:1", endpoint("localhost", 1)),
+            ("0.0.0.0:9400", endpoint("0.0.0.0", 9400)),
+            ("[::1]:9400", endpoint("::1", 9400)),
+            ("/tmp/%p:9400", Metrics::File("/tmp/4711:9400".into())),
+            ("/tmp/x.prom", Metrics::File("/tmp/x.prom".into())),
+        ] {
+            let options = parse(&format!("metrics={text}")).unwrap();
+            assert_eq!(options.metrics, Some(metrics), "{text}");
+        }
+        let here = std::env::current_dir().unwrap().join("x.prom");
+        assert_eq!(parse("metrics=x.prom").unwrap().metrics, Some(Metrics::File(here)));
     }
 
     #[test]
@@ -422,6 +486,12 @@ mod tests {
             ("allocator=tcmalloc", "allocator=tcmalloc", ALLOCATOR),
             ("allocator", "allocator", ALLOCATOR),
             ("format=xml", "format=xml", FORMAT),
+            ("metrics", "metrics", METRICS),
+            ("metrics=", "metrics=", METRICS),
+            ("metrics=65536", "metrics=65536", METRICS),
+            ("metrics=localhost:65536", "metrics=localhost:65536", METRICS),
+            ("metrics=:9400", "metrics=:9400", METRICS),
+            ("metrics=%q", "metrics=%q", METRICS),
             ("sample=-1", "sample=-1", SAMPLE),
             ("sample", "sample", SAMPLE),
             ("sample=1%", "sample=1%", SAMPLE),

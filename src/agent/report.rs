@@ -3,9 +3,9 @@
 
 use super::options::Target;
 use super::{AGENT, Agent, heap, say};
-use crate::jni::natives::JDK;
+use crate::jni::natives::{self, JDK};
 use crate::ledger::Walk;
-use crate::report::{self, About, Ask, Format, NativeCalls, Runtime};
+use crate::report::{self, About, Ask, BufferPool, Format, NativeCalls, Runtime};
 use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 
@@ -78,5 +78,11 @@ impl Runtime for ThisJvm {
         let agent = AGENT.get().filter(|agent| agent.is_live())?;
         // SAFETY: the JVM's own, and live; reports are made in native code, outside of any exception.
         unsafe { heap::walk(agent.vm) }.inspect_err(|cause| say(cause)).ok()
+    }
+
+    fn direct_buffers(&self) -> Option<BufferPool> {
+        let agent = AGENT.get().filter(|agent| agent.is_live())?;
+        // SAFETY: the JVM's own, and its live phase has begun and not ended.
+        unsafe { natives::direct_buffers(agent.vm) }
     }
 }

@@ -45,6 +45,8 @@ pub enum Owner {
     Library,
     /// The allocator of the managed runtime that this library is loaded in.
     Runtime,
+    /// Nobody's that an [`Allocator`] reaches: of a block entered by [`enter_reserved`].
+    Other,
 }
 
 /// The allocators of both owners, as one call can reach them.
@@ -91,7 +93,7 @@ impl Allocator for Library {
     fn allocate(&self, owner: Owner, bytes: usize) -> Result<*mut u8, Errno> {
         match owner {
             Owner::Library => memory::allocate_memory(bytes),
-            Owner::Runtime => Err(Errno::EINVAL),
+            Owner::Runtime | Owner::Other => Err(Errno::EINVAL),
         }
     }
 
@@ -104,7 +106,7 @@ impl Allocator for Library {
         match owner {
             // SAFETY: the caller guarantees the block.
             Owner::Library => unsafe { memory::reallocate_memory(address, bytes) },
-            Owner::Runtime => Err(Errno::EINVAL),
+            Owner::Runtime | Owner::Other => Err(Errno::EINVAL),
         }
     }
 
@@ -159,14 +161,19 @@ impl Size {
     const SAMPLED: u32 = 48;
     const FAMILY: u32 = 56;
     const RUNTIMES: u64 = 1 << 63;
-    const GUARDED: u64 = 1 << 62;
+    const OTHERS: u64 = 1 << 62;
+    const GUARDED: u64 = 1 << 61;
 
     /// # Errors
     /// `ENOMEM`: no memory is that large.
     fn new(bytes: usize, owner: Owner, door: Option<Family>) -> Result<Self, Errno> {
         let bytes = u64::try_from(bytes).ok().filter(|bytes| bytes >> Self::BITS == 0);
         let family = door.map_or(0, |family| u64::from(family as u8));
-        let owner = if owner == Owner::Runtime { Self::RUNTIMES } else { 0 };
+        let owner = match owner {
+            Owner::Library => 0,
+            Owner::Runtime => Self::RUNTIMES,
+            Owner::Other => Self::OTHERS,
+        };
         Ok(Self(bytes.ok_or(Errno::ENOMEM)? | family << Self::FAMILY | owner))
     }
 
@@ -181,11 +188,15 @@ impl Size {
     }
 
     fn owner(self) -> Owner {
-        if self.0 & Self::RUNTIMES == 0 { Owner::Library } else { Owner::Runtime }
+        match self.0 & (Self::RUNTIMES | Self::OTHERS) {
+            0 => Owner::Library,
+            Self::RUNTIMES => Owner::Runtime,
+            _ => Owner::Other,
+        }
     }
 
     fn family(self) -> Option<Family> {
-        Family::of_number((self.0 >> Self::FAMILY) as u8 & 0x3F)
+        Family::of_number((self.0 >> Self::FAMILY) as u8 & 0x1F)
     }
 
     fn sampled(self, Doubled(doubled): Doubled) -> Self {
@@ -448,6 +459,22 @@ fn tell(address: *mut u8, block: Block, damage: Option<guard::Damage>) {
     }
 }
 
+/// Enters a block whose memory and reservation are the caller's, whether books are kept or not. It
+/// stays in them until he takes it out by [`leave`]: no [`Allocator`] reaches it, so [`free`] and
+/// [`reallocate`] refuse it.
+///
+/// # Errors
+/// `ENOMEM`: it is not in the books.
+pub(crate) fn enter_reserved(address: *mut u8, bytes: usize, door: Family) -> Result<(), Errno> {
+    enter(address, Block::new(Size::new(bytes, Owner::Other, Some(door))?))
+}
+
+/// Takes a block of [`enter_reserved`] out of the books, before its memory goes back and its address
+/// may come again.
+pub(crate) fn leave(address: *mut u8) {
+    BLOCKS.remove(address);
+}
+
 fn enter(address: *mut u8, block: Block) -> Result<(), Errno> {
     BLOCKS.insert(address, block).map(give_up)
 }
@@ -455,10 +482,10 @@ fn enter(address: *mut u8, block: Block) -> Result<(), Errno> {
 /// Enters a block that was in the books a moment ago. Without memory for its entry it is one that
 /// nobody counts from here on.
 fn enter_again(address: *mut u8, block: Block) {
-    let bytes = block.size.bytes();
+    let size = block.size;
     match BLOCKS.put_back(address, block) {
         Ok(stale) => give_up(stale),
-        Err(_) => unreserve(bytes),
+        Err(_) => unreserve_ours(size),
     }
 }
 
@@ -466,7 +493,14 @@ fn enter_again(address: *mut u8, block: Block) {
 /// given back behind our back, by the C library's `free` perhaps.
 fn give_up(stale: Option<Block>) {
     if let Some(stale) = stale {
-        unreserve(stale.size.bytes());
+        unreserve_ours(stale.size);
+    }
+}
+
+/// Unless the reservation is somebody else's.
+fn unreserve_ours(size: Size) {
+    if size.owner() != Owner::Other {
+        unreserve(size.bytes());
     }
 }
 

@@ -177,3 +177,39 @@ fn a_block_of_the_runtimes_stays_where_it_is_if_only_the_library_is_there_to_ask
     // SAFETY: still live, and not used again.
     assert_eq!(unsafe { free(&allocator, block) }, Ok(true));
 }
+
+#[test]
+fn a_block_of_somebody_elses_is_refused_and_its_reservation_left_alone() {
+    let _alone = alone();
+    let bytes = usize::try_from(2 * FAR).unwrap();
+    let memory = memory::allocate_memory(64).unwrap();
+    bits::reserve_memory(2 * FAR, 2 * FAR).unwrap();
+    enter_reserved(memory, bytes, Family::C).unwrap();
+    // SAFETY: a live block of this thread's; nothing happens to it.
+    assert_eq!(unsafe { free(&Library, memory) }, Err(Errno::EINVAL));
+    for bytes in [0, 32, 4 * bytes] {
+        // SAFETY: as above.
+        let moved = unsafe { reallocate(&Library, Owner::Library, memory, bytes, None) };
+        assert_eq!(moved, Err(Errno::EINVAL), "{bytes}");
+    }
+    // Entered again, as if its owner had freed it behind our back.
+    enter_reserved(memory, bytes, Family::C).unwrap();
+    leave(memory);
+    assert!((2 * FAR..4 * FAR).contains(&reserved()));
+    // SAFETY: not in the books any more, so nothing happens.
+    assert_eq!(unsafe { free(&Library, memory) }, Ok(false));
+    bits::budget().unreserve_memory(2 * FAR, 2 * FAR).unwrap();
+    // SAFETY: a live block of this thread's, not used again.
+    unsafe { memory::free_memory(memory) };
+}
+
+#[test]
+fn what_is_known_of_a_block_fits_beside_its_size() {
+    for owner in [Owner::Library, Owner::Runtime, Owner::Other] {
+        for door in [None, Some(Family::DirectBuffer), Some(Family::C)] {
+            let size = Size::new((1 << Size::BITS) - 1, owner, door).unwrap();
+            assert_eq!((size.owner(), size.family()), (owner, door));
+            assert_eq!(size.bytes(), (1 << Size::BITS) - 1);
+        }
+    }
+}
