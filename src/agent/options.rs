@@ -91,7 +91,7 @@ impl fmt::Display for BadOption {
 }
 
 const ALL: &str = "limit=SIZE|N%, natives=memory,net,nio, allocator=offheap|jdk, \
-                   report=FILE|stderr, format=text|json|collapsed, sample=SIZE, verbose, strict";
+                   report=FILE|stderr, format=text|json|collapsed|html, sample=SIZE, verbose, strict";
 const LIMIT: &str = "limit=SIZE, a number above 0 with k, m or g, such as limit=512m, or limit=N% \
                      of the container's memory, 1% to 100%";
 const LIMIT_NATIVES: &str = "limit= only with the natives that it limits: natives=memory";
@@ -99,7 +99,7 @@ const NATIVES: &str = "natives= one or more of memory,net,nio";
 const ALLOCATOR: &str = "allocator=offheap or allocator=jdk";
 const REPORT: &str =
     "report=stderr, or report=FILE, in which %p stands for the process and %% for %";
-const FORMAT: &str = "format=text, format=json or format=collapsed";
+const FORMAT: &str = "format=text, format=json, format=collapsed or format=html";
 const SAMPLE: &str = "sample=SIZE, a number with k, m or g, such as sample=512k; 0 is every block";
 const FLAG: &str = "verbose and strict without a value";
 const ONCE: &str = "each option once";
@@ -275,6 +275,18 @@ mod tests {
             ("100%", Limit::Percent(100)),
         ] {
             assert_eq!(parse(&format!("limit={text}")).unwrap().limit, Some(limit), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_format_has_its_name() {
+        for (name, format) in [
+            ("text", Format::Text),
+            ("json", Format::Json),
+            ("collapsed", Format::Collapsed),
+            ("html", Format::Html),
+        ] {
+            assert_eq!(parse(&format!("format={name}")).unwrap().format, Some(format), "{name}");
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod file;
 mod history;
+mod html;
 mod json;
 mod text;
 
@@ -28,16 +29,19 @@ pub enum Format {
     /// A line for each site: its calls, the outermost first, and its live bytes. What flame graphs
     /// are made of.
     Collapsed,
+    /// One page for a browser, which needs nothing besides itself: the figures, a flame graph, tables.
+    Html,
 }
 
 impl Format {
-    /// The format of that name, as options have it: `text`, `json`, `collapsed`.
+    /// The format of that name, as options have it: `text`, `json`, `collapsed`, `html`.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "text" => Some(Self::Text),
             "json" => Some(Self::Json),
             "collapsed" => Some(Self::Collapsed),
+            "html" => Some(Self::Html),
             _ => None,
         }
     }
@@ -148,6 +152,7 @@ pub fn report(format: Format, ask: Ask) -> String {
         Format::Text => text::text(&report),
         Format::Json => format!("{:#}\n", json::json(&report)),
         Format::Collapsed => collapsed(&report.sums),
+        Format::Html => html::html(&report),
     }
 }
 
