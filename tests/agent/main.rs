@@ -17,6 +17,7 @@ mod aot;
 mod binding;
 mod calls;
 mod exits;
+mod formats;
 mod limit;
 mod one_budget;
 mod options;

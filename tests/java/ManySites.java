@@ -4,7 +4,8 @@ import java.util.List;
 
 /**
  * Takes a direct buffer at each of so many places, and keeps them: each place has a stack of its own, as the bits of
- * its number decide which methods are called. The one of number {@code i} has {@code 1000 + i} bytes.
+ * its number decide which methods are called. The one of number {@code i} has {@code 1000 + 8 * (i % 1000)}
+ * bytes.
  */
 public final class ManySites {
 
@@ -23,7 +24,7 @@ public final class ManySites {
 
     private static void next(int number, int bits) {
         if (bits == 0) {
-            take(1000 + number);
+            take(1000 + 8 * (number % 1000));
         } else if ((number >> (bits - 1) & 1) == 0) {
             zero(number, bits - 1);
         } else {

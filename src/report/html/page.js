@@ -173,7 +173,7 @@
     svg.append(draw("path", { class: "curve", d: `M${points.join("L")}` }));
     if (isNear) {
       svg.append(draw("line", { class: "limit", x1: left, x2: width - right, y1: y(limit), y2: y(limit) }));
-      svg.append(draw("text", { class: "limit-name", x: left + 6, y: y(limit) - 4 }, `limit ${size(limit)}`));
+      svg.append(draw("text", { class: "limit-name", x: left + 6, y: y(limit) + 14 }, `limit ${size(limit)}`));
     }
 
     const cursor = draw("line", { class: "cursor", y1: top, y2: height - bottom, visibility: "hidden" });
@@ -217,9 +217,12 @@
   const ownerOf = (site) => site.owner ?? site.stack[0] ?? "";
   const unreachable = (site) => (site.icebergs === null ? null : site.icebergs.unreachable_bytes);
 
+  // Before the first report that was asked for, all has grown from nothing.
+  const isMarked = report.sites.some((site) => site.growth_bytes !== site.live_bytes);
+
   function growth(site) {
     if (site.growth_bytes === 0) return none();
-    const kind = site.growth_bytes > 0 ? "grown" : "shrunk";
+    const kind = !isMarked ? "package" : site.growth_bytes > 0 ? "grown" : "shrunk";
     return make("span", { class: kind, title: exactBytes(site.growth_bytes) }, change(site.growth_bytes));
   }
 
@@ -231,7 +234,7 @@
     { key: "live", name: "Live", value: (site) => site.live_bytes, show: (site) => bytes(site.live_bytes) },
     { key: "share", name: "Share", value: (site) => site.live_bytes, show: (site) => percent(share(site.live_bytes)) },
     { key: "blocks", name: "Blocks", value: (site) => site.live_blocks, show: (site) => count(site.live_blocks) },
-    { key: "growth", name: "Growth", about: "Change of live bytes since the last report that was asked for", value: (site) => site.growth_bytes, show: growth },
+    { key: "growth", name: "Growth", about: "Change of live bytes since the last report that was asked for, or the start", value: (site) => site.growth_bytes, show: growth },
     { key: "allocated", name: "Allocated", about: "Since the start", value: (site) => site.allocated_bytes, show: (site) => bytes(site.allocated_bytes) },
     { key: "oldest", name: "Oldest", about: "Age of the oldest block", value: (site) => site.oldest_seconds, show: (site) => exact(exactSeconds(site.oldest_seconds), time(site.oldest_seconds)) },
     { key: "median", name: "Median", about: "Age that half of the blocks have", value: (site) => site.median_seconds, show: (site) => exact(exactSeconds(site.median_seconds), time(site.median_seconds)) },
@@ -298,7 +301,7 @@
     const row = make("tr", { class: "site" }, make("td", { class: "call" }, open));
     for (const column of columns.slice(1)) {
       const cell = make("td", { class: column.words ? "words" : column.key }, column.show(site));
-      if (column.key === "share") cell.style.backgroundSize = `${80 * share(site.live_bytes)}px 60%`;
+      if (column.key === "share") cell.style.backgroundSize = `${100 * share(site.live_bytes)}% 62%`;
       row.append(cell);
     }
     row.addEventListener("click", () => {
@@ -401,6 +404,11 @@
       readAddress();
       showSites();
     });
+  }
+
+  function aboutSites() {
+    const growth = isMarked ? "the last report that was asked for" : "the start, as no report was asked for before";
+    return `${howSampled()} Growth is since ${growth}.`;
   }
 
   function howSampled() {
@@ -519,7 +527,7 @@
 
   showAbout();
   showFigures();
-  $("sites-note").textContent = howSampled();
+  $("sites-note").textContent = aboutSites();
   if (report.sites.length === 0) {
     $("graph").hidden = true;
     $("sites").hidden = report.sample === null;
