@@ -211,7 +211,7 @@
   function callText(call) {
     const method = call.lastIndexOf(".");
     const end = call.lastIndexOf(".", method - 1) + 1;
-    return [make("span", { class: "package" }, call.slice(0, end)), call.slice(end)];
+    return [make("span", { class: "package" }, call.slice(0, end)), make("span", { class: "name" }, call.slice(end))];
   }
 
   const ownerOf = (site) => site.owner ?? site.stack[0] ?? "";
@@ -230,7 +230,7 @@
   const COLUMNS = [
     { key: "owner", name: "Owner", words: true, value: ownerOf },
     { key: "kind", name: "Kind", words: true, value: (site) => site.family, show: (site) => site.family },
-    { key: "pool", name: "Pool", words: true, value: (site) => site.pool, show: (site) => site.pool ?? none() },
+    { key: "pool", name: "Pool", words: true, value: (site) => site.pool, show: (site) => (site.pool === null ? none() : exact(site.pool, site.pool)) },
     { key: "live", name: "Live", value: (site) => site.live_bytes, show: (site) => bytes(site.live_bytes) },
     { key: "share", name: "Share", value: (site) => site.live_bytes, show: (site) => percent(share(site.live_bytes)) },
     { key: "blocks", name: "Blocks", value: (site) => site.live_blocks, show: (site) => count(site.live_blocks) },
