@@ -9,6 +9,10 @@
 //! A JVM that would start without us starts with us. What goes wrong is one line on stderr, and the
 //! JVM's own natives stay; only options that are not understood, and `strict`, end the process.
 
+mod collect;
+mod fault;
+mod fields;
+mod heap;
 mod options;
 mod origin;
 mod report;
@@ -24,14 +28,16 @@ use crate::report::{limit_text, set_runtime};
 use core::ffi::{CStr, c_char, c_void};
 use core::mem;
 use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicBool, Ordering};
 use jni::sys::{JNI_OK, jint};
 use jvmti_bindings::sys::jni::{JNIEnv, jmethodID, jobject};
 use jvmti_bindings::sys::jvmti::{
-    JVMTI_EVENT_DATA_DUMP_REQUEST, JVMTI_EVENT_NATIVE_METHOD_BIND, JVMTI_EVENT_VM_DEATH,
-    JVMTI_EVENT_VM_INIT, jvmtiCapabilities, jvmtiEnv, jvmtiEventCallbacks,
+    JVMTI_EVENT_DATA_DUMP_REQUEST, JVMTI_EVENT_GARBAGE_COLLECTION_FINISH,
+    JVMTI_EVENT_NATIVE_METHOD_BIND, JVMTI_EVENT_VM_DEATH, JVMTI_EVENT_VM_INIT, jvmtiCapabilities,
+    jvmtiEnv, jvmtiEventCallbacks,
 };
 use once_cell::sync::OnceCell;
-use options::{Allocator, Limit, Options};
+use options::{Allocator, Icebergs, Limit, Options};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use vm::Jvmti;
 
@@ -54,6 +60,8 @@ struct Agent {
     vm_version: String,
     /// `java.version`, once the JVM can be asked.
     java_version: OnceCell<String>,
+    /// From the event that begins the JVM's live phase to the one that ends it.
+    is_live: AtomicBool,
     /// The natives that were bound before the JVM could name them: method and function, as addresses.
     nameless: Mutex<Vec<(usize, usize)>>,
 }
@@ -156,6 +164,9 @@ fn start(
     capabilities.set_can_generate_early_vmstart(early);
     // For the sites of blocks; without it they have no lines.
     capabilities.set_can_get_line_numbers(potential.can_get_line_numbers());
+    // How many collections a buffer has survived.
+    let collections = potential.can_generate_garbage_collection_events();
+    capabilities.set_can_generate_garbage_collection_events(collections);
     jvmti.add_capabilities(&capabilities).map_err(told("natives are bound unseen in this JVM"))?;
 
     let mut callbacks = jvmtiEventCallbacks::default();
@@ -163,6 +174,7 @@ fn start(
     callbacks.VMInit = Some(vm_init);
     callbacks.VMDeath = Some(vm_death);
     callbacks.DataDumpRequest = Some(data_dump_request);
+    callbacks.GarbageCollectionFinish = Some(garbage_collection_finish);
     jvmti.set_callbacks(&callbacks).map_err(told("the callbacks of events"))?;
 
     let limit = limit(options.limit);
@@ -172,6 +184,10 @@ fn start(
     if options.natives.memory {
         ledger::keep();
         ledger::sample_every(options.sample);
+        ledger::set_misuse(options.misuse);
+        if let Some(share) = options.guard {
+            ledger::guard_share(share);
+        }
     }
     if options.allocator == Allocator::Jdk {
         natives::take_blocks_from_originals();
@@ -185,14 +201,27 @@ fn start(
     // The first and only: `load` has looked.
     let java_version = OnceCell::new();
     let nameless = Mutex::default();
-    let _ =
-        AGENT.set(Agent { vm, options, text, jdk, vm_name, vm_version, java_version, nameless });
+    let is_live = AtomicBool::new(false);
+    let _ = AGENT.set(Agent {
+        vm,
+        options,
+        text,
+        jdk,
+        vm_name,
+        vm_version,
+        java_version,
+        is_live,
+        nameless,
+    });
     for event in [
         JVMTI_EVENT_NATIVE_METHOD_BIND,
         JVMTI_EVENT_VM_INIT,
         JVMTI_EVENT_VM_DEATH,
         JVMTI_EVENT_DATA_DUMP_REQUEST,
-    ] {
+    ]
+    .into_iter()
+    .chain(collections.then_some(JVMTI_EVENT_GARBAGE_COLLECTION_FINISH))
+    {
         jvmti.enable(event).map_err(told("an event"))?;
     }
     Ok(())
@@ -218,6 +247,11 @@ fn limit(limit: Option<Limit>) -> i64 {
 }
 
 impl Agent {
+    /// Whether the JVM can run Java.
+    fn is_live(&self) -> bool {
+        self.is_live.load(Ordering::Acquire)
+    }
+
     /// Whether ours is to answer for this native in this JVM.
     fn wants(&self, native: &JdkNative) -> bool {
         let natives = self.options.natives;
@@ -373,11 +407,32 @@ unsafe extern "system" fn vm_init(jvmti: *mut jvmtiEnv, env: *mut JNIEnv, _threa
             Some(version) => drop(agent.java_version.set(version)),
             None => say("this JVM can't be asked for collections: at the limit it only waits"),
         }
+        agent.is_live.store(true, Ordering::Release);
+        // After the JVM has set its own handlers.
+        if agent.options.guard.is_some()
+            && let Err(error) = fault::watch()
+        {
+            say(&format!("guard=: a fault will not be explained: {error}"));
+        }
+        if let Some(Icebergs::Collect(collect)) = agent.options.icebergs {
+            let watch = move || on_event(|agent| collect::watch(agent, collect));
+            if let Err(error) = os::thread::spawn("offheap collect", watch) {
+                say(&format!("icebergs=collect: no thread to watch: {error}"));
+            }
+        }
     });
 }
 
 unsafe extern "system" fn vm_death(_jvmti: *mut jvmtiEnv, _env: *mut JNIEnv) {
-    on_event(report::at_exit);
+    on_event(|agent| {
+        report::at_exit(agent);
+        agent.is_live.store(false, Ordering::Release);
+    });
+}
+
+/// Called while the program is stopped.
+unsafe extern "system" fn garbage_collection_finish(_jvmti: *mut jvmtiEnv) {
+    ledger::note_collection();
 }
 
 unsafe extern "system" fn data_dump_request(_jvmti: *mut jvmtiEnv) {

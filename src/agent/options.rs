@@ -3,7 +3,9 @@
 //! Read before the VM is touched; what can't be read is an error that names it and says what is
 //! allowed, and the VM does not start.
 
+use crate::ledger::Misuse;
 use crate::report::Format;
+use core::time::Duration;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -17,6 +19,12 @@ pub(super) struct Options {
     pub(super) format: Option<Format>,
     /// Of so many bytes taken one is looked at: whose it is. 0 is every block.
     pub(super) sample: u64,
+    /// Which buffers only wait for a collection: whether reports tell, and whether one is asked for.
+    pub(super) icebergs: Option<Icebergs>,
+    /// What is done about wrong releases.
+    pub(super) misuse: Misuse,
+    /// So many of a hundred blocks are guarded.
+    pub(super) guard: Option<u8>,
     /// Every binding is told on stderr.
     pub(super) verbose: bool,
     /// A native that can't be bound ends the program.
@@ -32,6 +40,9 @@ impl Default for Options {
             report: None,
             format: None,
             sample: 512 << 10,
+            icebergs: None,
+            misuse: Misuse::Known,
+            guard: None,
             verbose: false,
             strict: false,
         }
@@ -69,6 +80,30 @@ pub(super) enum Allocator {
     Jdk,
 }
 
+/// What is done about buffers that only wait for a collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Icebergs {
+    /// Reports tell of them.
+    Report,
+    /// And a collection is asked for.
+    Collect(Collect),
+}
+
+/// When a collection is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Collect {
+    /// So much of the limit waits for one, in percent; without a limit, of the container's memory.
+    pub(super) share: u8,
+    /// The last look at the heap was so long ago.
+    pub(super) interval: Duration,
+}
+
+impl Default for Collect {
+    fn default() -> Self {
+        Self { share: 20, interval: Duration::from_secs(30) }
+    }
+}
+
 /// Where the report goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
@@ -91,7 +126,9 @@ impl fmt::Display for BadOption {
 }
 
 const ALL: &str = "limit=SIZE|N%, natives=memory,net,nio, allocator=offheap|jdk, \
-                   report=FILE|stderr, format=text|json|collapsed|html, sample=SIZE, verbose, strict";
+                   report=FILE|stderr, format=text|json|collapsed|html, sample=SIZE, \
+                   icebergs=report|collect, share=N%, interval=TIME, misuse=off|warn|abort, guard=N%, \
+                   verbose, strict";
 const LIMIT: &str = "limit=SIZE, a number above 0 with k, m or g, such as limit=512m, or limit=N% \
                      of the container's memory, 1% to 100%";
 const LIMIT_NATIVES: &str = "limit= only with the natives that it limits: natives=memory";
@@ -101,6 +138,12 @@ const REPORT: &str =
     "report=stderr, or report=FILE, in which %p stands for the process and %% for %";
 const FORMAT: &str = "format=text, format=json, format=collapsed or format=html";
 const SAMPLE: &str = "sample=SIZE, a number with k, m or g, such as sample=512k; 0 is every block";
+const ICEBERGS: &str = "icebergs=report or icebergs=collect";
+const SHARE: &str = "share=N%, 1% to 100% of the limit, such as share=20%";
+const INTERVAL: &str = "interval=TIME, a number above 0 with ms, s or m, such as interval=30s";
+const WITH_COLLECT: &str = "share= and interval= only with icebergs=collect";
+const MISUSE: &str = "misuse=off, misuse=warn or misuse=abort";
+const GUARD: &str = "guard=N% of the blocks, 1% to 100%";
 const FLAG: &str = "verbose and strict without a value";
 const ONCE: &str = "each option once";
 
@@ -112,6 +155,7 @@ impl Options {
     pub(super) fn parse(text: &str, process: u32) -> Result<Self, BadOption> {
         let mut options = Self::default();
         let mut seen = Vec::new();
+        let (mut collect_share, mut collect_interval) = (None, None);
         let mut words = text.split(',').filter(|word| !word.is_empty()).peekable();
         while let Some(word) = words.next() {
             let bad = |allowed| BadOption { option: word.to_owned(), allowed };
@@ -150,10 +194,50 @@ impl Options {
                     let sample = value.and_then(size).map(i64::cast_unsigned);
                     options.sample = sample.ok_or_else(|| bad(SAMPLE))?;
                 }
+                ("icebergs", value) => {
+                    let icebergs = match value {
+                        Some("report") => Icebergs::Report,
+                        Some("collect") => Icebergs::Collect(Collect::default()),
+                        _ => return Err(bad(ICEBERGS)),
+                    };
+                    options.icebergs = Some(icebergs);
+                }
+                ("misuse", value) => {
+                    options.misuse = match value {
+                        Some("off") => Misuse::Ignore,
+                        Some("warn") => Misuse::Warn,
+                        Some("abort") => Misuse::Abort,
+                        _ => return Err(bad(MISUSE)),
+                    };
+                }
+                ("guard", value) => {
+                    let guard = value.and_then(percent);
+                    options.guard = Some(guard.ok_or_else(|| bad(GUARD))?);
+                }
+                ("share", value) => {
+                    let share = value.and_then(percent);
+                    collect_share = Some((word, share.ok_or_else(|| bad(SHARE))?));
+                }
+                ("interval", value) => {
+                    let interval = value.and_then(duration);
+                    collect_interval = Some((word, interval.ok_or_else(|| bad(INTERVAL))?));
+                }
                 ("verbose", None) => options.verbose = true,
                 ("strict", None) => options.strict = true,
                 ("verbose" | "strict", Some(_)) => return Err(bad(FLAG)),
                 _ => return Err(bad(ALL)),
+            }
+        }
+        match &mut options.icebergs {
+            Some(Icebergs::Collect(collect)) => {
+                collect.share = collect_share.map_or(collect.share, |(_, share)| share);
+                collect.interval = collect_interval.map_or(collect.interval, |(_, time)| time);
+            }
+            _ => {
+                let word = collect_share.map(|(word, _)| word);
+                if let Some(word) = word.or(collect_interval.map(|(word, _)| word)) {
+                    return Err(BadOption { option: word.to_owned(), allowed: WITH_COLLECT });
+                }
             }
         }
         if options.limit.is_some() && !options.natives.memory {
@@ -166,11 +250,30 @@ impl Options {
 
 /// `64m`, `1g`, `50%`.
 fn limit(value: &str) -> Option<Limit> {
-    if let Some(percent) = value.strip_suffix('%') {
-        let percent = digits(percent)?.parse().ok().filter(|percent| (1..=100).contains(percent));
-        return percent.map(Limit::Percent);
+    if value.ends_with('%') {
+        return percent(value).map(Limit::Percent);
     }
     size(value).filter(|bytes| *bytes > 0).map(Limit::Bytes)
+}
+
+/// `1%` to `100%`.
+fn percent(value: &str) -> Option<u8> {
+    let percent = digits(value.strip_suffix('%')?)?.parse().ok();
+    percent.filter(|percent| (1..=100).contains(percent))
+}
+
+/// `500ms`, `30s`, `5m`.
+fn duration(value: &str) -> Option<Duration> {
+    let end = value.find(|character: char| !character.is_ascii_digit())?;
+    let (number, unit) = value.split_at_checked(end)?;
+    let number: u32 = number.parse().ok().filter(|number| *number > 0)?;
+    let unit = match unit {
+        "ms" => Duration::from_millis(1),
+        "s" => Duration::from_secs(1),
+        "m" => Duration::from_secs(60),
+        _ => return None,
+    };
+    unit.checked_mul(number)
 }
 
 /// Bytes, from 0 on.
@@ -253,12 +356,19 @@ mod tests {
             report: Some(Target::File("/tmp/report-4711-%.json".into())),
             format: Some(Format::Json),
             sample: 0,
+            icebergs: Some(Icebergs::Collect(Collect {
+                share: 40,
+                interval: Duration::from_secs(300),
+            })),
+            misuse: Misuse::Abort,
+            guard: Some(5),
             verbose: true,
             strict: true,
         };
         let forward = "limit=64m,natives=memory,nio,allocator=jdk,report=/tmp/report-%p-%%.json,\
-                       format=json,sample=0,verbose,strict";
-        let backward = "strict,verbose,sample=0k,format=json,report=/tmp/report-%p-%%.json,allocator=jdk,\
+                       format=json,sample=0,icebergs=collect,share=40%,interval=5m,\
+                       misuse=abort,guard=5%,verbose,strict";
+        let backward = "guard=5%,strict,misuse=abort,interval=300s,verbose,share=40%,icebergs=collect,sample=0k,format=json,report=/tmp/report-%p-%%.json,allocator=jdk,\
                         natives=nio,memory,limit=65536k";
         assert_eq!(parse(forward).unwrap(), expected);
         assert_eq!(parse(backward).unwrap(), expected);
@@ -326,6 +436,20 @@ mod tests {
             ("sample=-1", "sample=-1", SAMPLE),
             ("sample", "sample", SAMPLE),
             ("sample=1%", "sample=1%", SAMPLE),
+            ("icebergs", "icebergs", ICEBERGS),
+            ("icebergs=off", "icebergs=off", ICEBERGS),
+            ("icebergs=collect,share=20", "share=20", SHARE),
+            ("icebergs=collect,share=0%", "share=0%", SHARE),
+            ("icebergs=collect,interval=0s", "interval=0s", INTERVAL),
+            ("icebergs=collect,interval=10", "interval=10", INTERVAL),
+            ("icebergs=collect,interval=s", "interval=s", INTERVAL),
+            ("icebergs=collect,interval=99999999999s", "interval=99999999999s", INTERVAL),
+            ("icebergs=report,share=20%", "share=20%", WITH_COLLECT),
+            ("interval=1s", "interval=1s", WITH_COLLECT),
+            ("misuse", "misuse", MISUSE),
+            ("misuse=on", "misuse=on", MISUSE),
+            ("guard=5", "guard=5", GUARD),
+            ("guard=0%", "guard=0%", GUARD),
             ("report=", "report=", REPORT),
             ("report", "report", REPORT),
             ("report=%q", "report=%q", REPORT),

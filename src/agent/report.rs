@@ -2,7 +2,7 @@
 //! `jcmd PID JVMTI.data_dump`.
 
 use super::options::Target;
-use super::{AGENT, Agent, say};
+use super::{AGENT, Agent, heap, say};
 use crate::jni::natives::JDK;
 use crate::ledger::Walk;
 use crate::report::{self, About, Ask, Format, NativeCalls, Runtime};
@@ -12,14 +12,14 @@ use std::sync::{Mutex, PoisonError};
 /// At exit: only if a place for it was given.
 pub(super) fn at_exit(agent: &Agent) {
     if let Some(target) = &agent.options.report {
-        write(agent, target, Ask::default());
+        write(agent, target, Ask { mark: false, icebergs: agent.options.icebergs.is_some() });
     }
 }
 
 /// Somebody asks: on stderr if no other place was given. The next report tells growth from here on.
 pub(super) fn on_request(agent: &Agent) {
     let target = agent.options.report.as_ref().unwrap_or(&Target::Stderr);
-    write(agent, target, Ask { mark: true, icebergs: false });
+    write(agent, target, Ask { mark: true, icebergs: agent.options.icebergs.is_some() });
 }
 
 fn write(agent: &Agent, target: &Target, ask: Ask) {
@@ -75,6 +75,8 @@ impl Runtime for ThisJvm {
     }
 
     fn walk(&self) -> Option<Walk> {
-        None
+        let agent = AGENT.get().filter(|agent| agent.is_live())?;
+        // SAFETY: the JVM's own, and live; reports are made in native code, outside of any exception.
+        unsafe { heap::walk(agent.vm) }.inspect_err(|cause| say(cause)).ok()
     }
 }

@@ -225,6 +225,21 @@ pub(super) fn of_block(bytes: u64, door: Option<Family>) -> Option<SiteId> {
     Some(id)
 }
 
+/// Whether there is somebody who can tell where threads are.
+pub(super) fn is_traced() -> bool {
+    TRACER.get().is_some()
+}
+
+/// Where the calling thread is, sampled or not.
+pub(super) fn id_here() -> Option<SiteId> {
+    TRACER.get()?.site(None)
+}
+
+/// As [`id_here`].
+pub(super) fn here() -> Option<Arc<Site>> {
+    id_here().and_then(get)
+}
+
 /// All sites, and their keys.
 #[derive(Default)]
 struct Sites {

@@ -82,16 +82,16 @@ fn a_block_is_reserved_while_it_lives_and_goes_back_to_its_owner() {
 fn a_block_that_is_not_in_the_books_is_left_alone() {
     let _alone = alone();
     let allocator = Recording::default();
-    let foreign = memory::allocate_memory(64).unwrap();
-    // SAFETY: a live block of this thread's; nothing happens to it.
+    // Not from the heap, which may give an address that was a block's before.
+    let mut foreign = [0_u8; 64];
+    let foreign = foreign.as_mut_ptr();
+    // SAFETY: nothing happens to it.
     assert_eq!(unsafe { free(&allocator, foreign) }, Ok(false));
     // SAFETY: as above.
     assert_eq!(unsafe { reallocate(&allocator, Owner::Library, foreign, 8, None) }, Ok(None));
     // SAFETY: as above.
     assert_eq!(unsafe { reallocate(&allocator, Owner::Library, foreign, 0, None) }, Ok(None));
     assert!(allocator.0.borrow().is_empty());
-    // SAFETY: a live block of this thread's, not used again.
-    unsafe { memory::free_memory(foreign) };
 }
 
 #[test]
@@ -129,8 +129,24 @@ fn a_step_that_fails_undoes_those_before_it() {
     assert!(reserved() < FAR);
     // SAFETY: still live, and not used again.
     assert_eq!(unsafe { free(&Library, block) }, Ok(true));
-    // SAFETY: not in the books any more, so nothing happens.
-    assert_eq!(unsafe { free(&Library, block) }, Ok(false));
+}
+
+#[test]
+fn a_second_release_is_told_and_not_obeyed() {
+    let _alone = alone();
+    let allocator = Recording::default();
+    let block = allocate(&allocator, Owner::Library, 64, None).unwrap();
+    // SAFETY: a live block of this thread's, not used again.
+    assert_eq!(unsafe { free(&allocator, block) }, Ok(true));
+    let before = misuses();
+    allocator.0.borrow_mut().clear();
+    // SAFETY: remembered as freed, so nothing happens.
+    assert_eq!(unsafe { free(&allocator, block) }, Ok(true));
+    // SAFETY: as above.
+    let moved = unsafe { reallocate(&allocator, Owner::Library, block, 128, None) };
+    assert_eq!(moved, Err(Errno::EINVAL));
+    assert!(allocator.0.borrow().is_empty());
+    assert!(misuses() >= before + 2);
 }
 
 #[test]

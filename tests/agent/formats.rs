@@ -36,7 +36,11 @@ fn known_leak(jdk: &Jdk, options: &str, name: &str) -> Value {
 #[test]
 fn a_report_in_json_is_as_its_schema_says() {
     on_each(jdk::all(), |jdk| {
-        for (options, name) in [(",sample=0", "all"), ("", "sample"), (",limit=512m", "limit")] {
+        for (options, name) in [
+            (",sample=0", "all"),
+            ("", "sample"),
+            (",limit=512m,sample=0,icebergs=report", "icebergs"),
+        ] {
             let report = known_leak(jdk, options, name);
             assert_eq!(errors(&report), Vec::<String>::new(), "JDK {}, {name}", jdk.version);
             assert_ne!(report["sites"], json!([]), "JDK {}, {name}", jdk.version);
