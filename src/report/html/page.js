@@ -300,7 +300,7 @@
     const open = make("button", { type: "button", "aria-expanded": "false", title: ownerOf(site) }, ...callText(ownerOf(site)));
     const row = make("tr", { class: "site" }, make("td", { class: "call" }, open));
     for (const column of columns.slice(1)) {
-      const cell = make("td", { class: column.words ? "words" : column.key }, column.show(site));
+      const cell = make("td", { class: column.words ? `words ${column.key}` : column.key }, column.show(site));
       if (column.key === "share") cell.style.backgroundSize = `${100 * share(site.live_bytes)}% 62%`;
       row.append(cell);
     }
