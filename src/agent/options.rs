@@ -147,7 +147,7 @@ impl fmt::Display for BadOption {
 }
 
 const ALL: &str = "limit=SIZE|N%, natives=memory,net,nio, allocator=offheap|jdk, \
-                   report=FILE|stderr, format=text|json|collapsed|prometheus, \
+                   report=FILE|stderr, format=text|json|collapsed|html|prometheus, \
                    metrics=FILE|PORT|HOST:PORT, sample=SIZE, icebergs=report|collect, share=N%, \
                    interval=TIME, misuse=off|warn|abort, guard=N%, verbose, strict";
 const LIMIT: &str = "limit=SIZE, a number above 0 with k, m or g, such as limit=512m, or limit=N% \
@@ -157,7 +157,7 @@ const NATIVES: &str = "natives= one or more of memory,net,nio";
 const ALLOCATOR: &str = "allocator=offheap or allocator=jdk";
 const REPORT: &str =
     "report=stderr, or report=FILE, in which %p stands for the process and %% for %";
-const FORMAT: &str = "format=text, json, collapsed or prometheus";
+const FORMAT: &str = "format=text, json, collapsed, html or prometheus";
 const METRICS: &str = "metrics=FILE, in which %p stands for the process and %% for %, or metrics=PORT \
                        or metrics=HOST:PORT for HTTP, the port from 0 (any) to 65535";
 const SAMPLE: &str = "sample=SIZE, a number with k, m or g, such as sample=512k; 0 is every block";
@@ -431,6 +431,19 @@ mod tests {
             ("100%", Limit::Percent(100)),
         ] {
             assert_eq!(parse(&format!("limit={text}")).unwrap().limit, Some(limit), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_format_has_its_name() {
+        for (name, format) in [
+            ("text", Format::Text),
+            ("json", Format::Json),
+            ("collapsed", Format::Collapsed),
+            ("html", Format::Html),
+            ("prometheus", Format::Prometheus),
+        ] {
+            assert_eq!(parse(&format!("format={name}")).unwrap().format, Some(format), "{name}");
         }
     }
 

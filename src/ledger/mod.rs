@@ -472,7 +472,7 @@ pub(crate) fn enter_reserved(address: *mut u8, bytes: usize, door: Family) -> Re
 /// Takes a block of [`enter_reserved`] out of the books, before its memory goes back and its address
 /// may come again.
 pub(crate) fn leave(address: *mut u8) {
-    BLOCKS.remove(address);
+    BLOCKS.remove_and_remember(address, |block| Gone::new(*block));
 }
 
 fn enter(address: *mut u8, block: Block) -> Result<(), Errno> {

@@ -196,8 +196,8 @@ fn a_block_of_somebody_elses_is_refused_and_its_reservation_left_alone() {
     enter_reserved(memory, bytes, Family::C).unwrap();
     leave(memory);
     assert!((2 * FAR..4 * FAR).contains(&reserved()));
-    // SAFETY: not in the books any more, so nothing happens.
-    assert_eq!(unsafe { free(&Library, memory) }, Ok(false));
+    // SAFETY: remembered as gone, so nothing happens.
+    assert_eq!(unsafe { free(&Library, memory) }, Ok(true));
     bits::budget().unreserve_memory(2 * FAR, 2 * FAR).unwrap();
     // SAFETY: a live block of this thread's, not used again.
     unsafe { memory::free_memory(memory) };

@@ -7,6 +7,7 @@
 
 mod file;
 mod history;
+mod html;
 mod json;
 mod prometheus;
 mod text;
@@ -31,10 +32,12 @@ pub enum Format {
     Collapsed,
     /// Metrics in Prometheus' text format, the field's names for direct buffers next to ours.
     Prometheus,
+    /// One page for a browser, which needs nothing besides itself: the figures, a flame graph, tables.
+    Html,
 }
 
 /// The names of all formats, for people.
-pub const FORMATS: &str = "text, json, collapsed or prometheus";
+pub const FORMATS: &str = "text, json, collapsed, html or prometheus";
 
 impl Format {
     /// The format of that name, as options have it: one of [`FORMATS`].
@@ -45,6 +48,7 @@ impl Format {
             "json" => Some(Self::Json),
             "collapsed" => Some(Self::Collapsed),
             "prometheus" => Some(Self::Prometheus),
+            "html" => Some(Self::Html),
             _ => None,
         }
     }
@@ -172,6 +176,7 @@ pub fn report(format: Format, ask: Ask) -> String {
             let pool = RUNTIME.get().and_then(|runtime| runtime.direct_buffers());
             prometheus::prometheus(&report, pool)
         }
+        Format::Html => html::html(&report),
     }
 }
 

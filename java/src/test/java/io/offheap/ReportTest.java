@@ -66,7 +66,7 @@ class ReportTest {
         for (String format : new String[] {"", "xml", "TEXT", "te\u0000xt", "\uD83D\uDE00"}) {
             IllegalArgumentException refused =
                     assertThrows(IllegalArgumentException.class, () -> OffHeap.report(format));
-            String names = "text, json, collapsed or prometheus";
+            String names = "text, json, collapsed, html or prometheus";
             assertTrue(refused.getMessage().contains(names), refused.getMessage());
         }
         assertThrows(NullPointerException.class, () -> OffHeap.report(null));
