@@ -96,6 +96,11 @@ impl<T, G> Live<T, G> {
         Some(block)
     }
 
+    /// Looks at a block.
+    pub(crate) fn with<R>(&self, address: *mut u8, look: impl FnOnce(&T) -> R) -> Option<R> {
+        self.shard(address).live.get(&address.addr()).map(look)
+    }
+
     /// Looks at what is remembered of the last block that has gone from there, if none is live there.
     pub(crate) fn with_gone<R>(
         &self,

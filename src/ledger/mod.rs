@@ -377,6 +377,27 @@ pub unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> Result<bool
     Ok(true)
 }
 
+/// `Unsafe.setMemory`. Zeros for a whole block in the books, as a direct buffer's constructor wants them,
+/// are not written to pages that are zero already.
+///
+/// # Errors
+/// As [`memory::set_memory`].
+///
+/// # Safety
+/// As [`memory::set_memory`].
+pub unsafe fn set_memory(address: *mut u8, bytes: usize, value: u8) -> Result<(), Errno> {
+    if value == 0 && memory::is_large(bytes) {
+        let whole = BLOCKS.with(address, |block| block.size.asked() >= bytes);
+        if whole == Some(true) {
+            // SAFETY: the caller guarantees the range; every owner's blocks are private anonymous memory.
+            unsafe { memory::zero_private(address, bytes) };
+            return Ok(());
+        }
+    }
+    // SAFETY: the caller guarantees the range.
+    unsafe { memory::set_memory(address, bytes, value) }
+}
+
 /// [`memory::allocate_memory`], in the books if they are kept.
 ///
 /// # Errors

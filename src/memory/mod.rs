@@ -11,6 +11,8 @@
 
 mod block;
 mod copy;
+mod zero;
 
 pub use block::{HEAP_WORD_SIZE, allocate_memory, allocate_zeroed, free_memory, reallocate_memory};
 pub use copy::{ElementSize, copy_memory, copy_swap_memory, set_memory};
+pub(crate) use zero::{is_large, zero_private};

@@ -11,6 +11,7 @@ pub(crate) mod heap;
 pub(crate) mod library;
 pub(crate) mod map;
 pub(crate) mod net;
+pub(crate) mod pagemap;
 pub(crate) mod signal;
 pub(crate) mod thread;
 

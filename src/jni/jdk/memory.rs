@@ -351,7 +351,7 @@ pub(in super::super) extern "system" fn set_memory<'local, const ID: usize>(
     native(env, |env| {
         if let Some(size) = off_heap_size(&[&base], bytes) {
             // SAFETY: that the range is writable is the Java caller's promise.
-            let set = unsafe { memory::set_memory(pointer(offset), size, value.cast_unsigned()) };
+            let set = unsafe { ledger::set_memory(pointer(offset), size, value.cast_unsigned()) };
             if set.is_ok() {
                 Native(ID).answered();
                 return Ok(());
