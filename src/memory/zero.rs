@@ -152,11 +152,11 @@ mod tests {
                 // SAFETY: within the block, which only this thread knows.
                 unsafe { block.write_bytes(0xFF, 8 * page) };
                 assert!(zeroed(block.wrapping_add(offset), bytes), "{bytes} at {offset}");
-                // SAFETY: as above.
-                let (before, after) = unsafe {
-                    let before = (offset > 0).then(|| block.wrapping_add(offset - 1).read());
-                    (before, block.wrapping_add(offset + bytes).read())
+                let at = |place: usize| {
+                    // SAFETY: as above.
+                    unsafe { block.wrapping_add(place).read() }
                 };
+                let (before, after) = (offset.checked_sub(1).map(at), at(offset + bytes));
                 assert!(before.is_none_or(|byte| byte == 0xFF) && after == 0xFF);
             }
         }
