@@ -389,7 +389,8 @@ pub unsafe fn set_memory(address: *mut u8, bytes: usize, value: u8) -> Result<()
     if value == 0 && memory::is_large(bytes) {
         let whole = BLOCKS.with(address, |block| block.size.asked() >= bytes);
         if whole == Some(true) {
-            // SAFETY: the caller guarantees the range; every owner's blocks are private anonymous memory.
+            // SAFETY: the caller guarantees the range. Every owner's blocks are of the C library's heap, or
+            // a guard's, and so private anonymous memory.
             unsafe { memory::zero_private(address, bytes) };
             return Ok(());
         }

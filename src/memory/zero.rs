@@ -21,17 +21,17 @@ const PAUSE: u32 = 31;
 
 static PAUSING: AtomicU32 = AtomicU32::new(0);
 
-/// Whether [`zero_private`] may be faster than to write.
+/// Whether [`zero_private`] may be called for a block of the heap, and may be faster than to write.
 #[must_use]
 pub(crate) fn is_large(bytes: usize) -> bool {
-    bytes >= LARGE
+    bytes >= LARGE && os::heap::is_the_c_librarys()
 }
 
 /// Sets `bytes` bytes to 0, as [`set_memory`] does; pages that have no content yet are zero already, and
 /// are not touched.
 ///
 /// # Safety
-/// As [`set_memory`]; the range is private anonymous memory, as that of every allocator is.
+/// As [`set_memory`]; the range is private anonymous memory, as that of the C library's heap is.
 pub(crate) unsafe fn zero_private(address: *mut u8, bytes: usize) {
     let zeroed = if bytes > ALWAYS_FRESH {
         // SAFETY: the caller guarantees the range.

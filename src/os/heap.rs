@@ -45,6 +45,17 @@ pub(crate) unsafe fn free(block: *mut c_void) {
     unsafe { libc::free(block) }
 }
 
+/// Whether the heap is the C library's own, which takes its memory private and anonymous from the kernel;
+/// another one may have been loaded before it.
+pub(crate) fn is_the_c_librarys() -> bool {
+    use std::sync::OnceLock;
+    static IS: OnceLock<bool> = OnceLock::new();
+    *IS.get_or_init(|| {
+        let heap = super::library::file_of(libc::malloc as *const c_void);
+        heap.is_some() && heap == super::library::file_of(libc::getpid as *const c_void)
+    })
+}
+
 /// Failure on order, per thread: the only way to test what happens when memory ends.
 #[cfg(test)]
 pub(crate) mod failing {

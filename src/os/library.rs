@@ -22,7 +22,7 @@ pub(crate) fn own_file() -> Option<String> {
 }
 
 /// The path of the file that what is at `address` was loaded from.
-fn file_of(address: *const c_void) -> Option<String> {
+pub(crate) fn file_of(address: *const c_void) -> Option<String> {
     let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
     // SAFETY: the out-parameter is writable; the address is compared, not followed.
     if unsafe { libc::dladdr(address, info.as_mut_ptr()) } == 0 {
