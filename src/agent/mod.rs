@@ -12,6 +12,7 @@
 mod options;
 mod origin;
 mod report;
+mod serve;
 mod stack;
 mod vm;
 
@@ -373,11 +374,15 @@ unsafe extern "system" fn vm_init(jvmti: *mut jvmtiEnv, env: *mut JNIEnv, _threa
             Some(version) => drop(agent.java_version.set(version)),
             None => say("this JVM can't be asked for collections: at the limit it only waits"),
         }
+        serve::start(&agent.options);
     });
 }
 
 unsafe extern "system" fn vm_death(_jvmti: *mut jvmtiEnv, _env: *mut JNIEnv) {
-    on_event(report::at_exit);
+    on_event(|agent| {
+        serve::stop();
+        report::at_exit(agent);
+    });
 }
 
 unsafe extern "system" fn data_dump_request(_jvmti: *mut jvmtiEnv) {

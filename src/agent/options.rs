@@ -17,6 +17,8 @@ pub(super) struct Options {
     pub(super) format: Option<Format>,
     /// Of so many bytes taken one is looked at: whose it is. 0 is every block.
     pub(super) sample: u64,
+    /// Whether reports can be asked for from outside.
+    pub(super) serve: bool,
     /// Every binding is told on stderr.
     pub(super) verbose: bool,
     /// A native that can't be bound ends the program.
@@ -32,6 +34,7 @@ impl Default for Options {
             report: None,
             format: None,
             sample: 512 << 10,
+            serve: true,
             verbose: false,
             strict: false,
         }
@@ -91,7 +94,8 @@ impl fmt::Display for BadOption {
 }
 
 const ALL: &str = "limit=SIZE|N%, natives=memory,net,nio, allocator=offheap|jdk, \
-                   report=FILE|stderr, format=text|json|collapsed, sample=SIZE, verbose, strict";
+                   report=FILE|stderr, format=text|json|collapsed, sample=SIZE, \
+                   serve=on|off, verbose, strict";
 const LIMIT: &str = "limit=SIZE, a number above 0 with k, m or g, such as limit=512m, or limit=N% \
                      of the container's memory, 1% to 100%";
 const LIMIT_NATIVES: &str = "limit= only with the natives that it limits: natives=memory";
@@ -99,8 +103,9 @@ const NATIVES: &str = "natives= one or more of memory,net,nio";
 const ALLOCATOR: &str = "allocator=offheap or allocator=jdk";
 const REPORT: &str =
     "report=stderr, or report=FILE, in which %p stands for the process and %% for %";
-const FORMAT: &str = "format=text, format=json or format=collapsed";
+pub(super) const FORMAT: &str = "format=text, format=json or format=collapsed";
 const SAMPLE: &str = "sample=SIZE, a number with k, m or g, such as sample=512k; 0 is every block";
+const SERVE: &str = "serve=on or serve=off";
 const FLAG: &str = "verbose and strict without a value";
 const ONCE: &str = "each option once";
 
@@ -150,6 +155,9 @@ impl Options {
                     let sample = value.and_then(size).map(i64::cast_unsigned);
                     options.sample = sample.ok_or_else(|| bad(SAMPLE))?;
                 }
+                ("serve", Some("on")) => options.serve = true,
+                ("serve", Some("off")) => options.serve = false,
+                ("serve", _) => return Err(bad(SERVE)),
                 ("verbose", None) => options.verbose = true,
                 ("strict", None) => options.strict = true,
                 ("verbose" | "strict", Some(_)) => return Err(bad(FLAG)),
@@ -253,12 +261,13 @@ mod tests {
             report: Some(Target::File("/tmp/report-4711-%.json".into())),
             format: Some(Format::Json),
             sample: 0,
+            serve: false,
             verbose: true,
             strict: true,
         };
         let forward = "limit=64m,natives=memory,nio,allocator=jdk,report=/tmp/report-%p-%%.json,\
-                       format=json,sample=0,verbose,strict";
-        let backward = "strict,verbose,sample=0k,format=json,report=/tmp/report-%p-%%.json,allocator=jdk,\
+                       format=json,sample=0,serve=off,verbose,strict";
+        let backward = "strict,verbose,serve=off,sample=0k,format=json,report=/tmp/report-%p-%%.json,allocator=jdk,\
                         natives=nio,memory,limit=65536k";
         assert_eq!(parse(forward).unwrap(), expected);
         assert_eq!(parse(backward).unwrap(), expected);
@@ -314,6 +323,9 @@ mod tests {
             ("sample=-1", "sample=-1", SAMPLE),
             ("sample", "sample", SAMPLE),
             ("sample=1%", "sample=1%", SAMPLE),
+            ("serve", "serve", SERVE),
+            ("serve=", "serve=", SERVE),
+            ("serve=no", "serve=no", SERVE),
             ("report=", "report=", REPORT),
             ("report", "report", REPORT),
             ("report=%q", "report=%q", REPORT),

@@ -53,6 +53,7 @@ fn options_that_are_not_understood_end_the_jvm_with_one_line_before_it_starts() 
         ("allocator=tcmalloc", "offheap"),
         ("format=xml", "json"),
         ("report=%q", "%p"),
+        ("serve=no", "serve=off"),
         ("strict=yes", "strict"),
     ];
     on_each(jdk::all(), |jdk| {
