@@ -32,8 +32,8 @@ pub(super) struct Site {
     /// Tells it from the others, in this report and the next.
     pub(super) key: String,
     pub(super) owner: String,
-    /// Its family and, if one keeps it, pool.
-    pub(super) kind: String,
+    pub(super) family: String,
+    pub(super) pool: Option<String>,
     pub(super) origin: Option<String>,
     pub(super) bytes: u64,
     pub(super) blocks: u64,
@@ -162,21 +162,19 @@ impl Site {
     fn of(site: &Value) -> Self {
         let calls = site["stack"].as_array().map(Vec::as_slice).unwrap_or_default();
         let stack: Vec<String> = calls.iter().filter_map(Value::as_str).map(printable).collect();
-        let family = text(site, "family").unwrap_or_default();
-        let kind = match text(site, "pool") {
-            Some(pool) => format!("{family}, {pool}"),
-            None => family,
-        };
         let origin = &site["origin"];
         let origin = text(origin, "loader").map(|loader| match text(origin, "location") {
             Some(location) => format!("{location} ({loader})"),
             None => loader,
         });
         let owner = text(site, "owner").or_else(|| stack.first().cloned());
+        let (family, pool) = (text(site, "family").unwrap_or_default(), text(site, "pool"));
         Self {
-            key: format!("{kind}\n{}\n{}", stack.join("\n"), origin.as_deref().unwrap_or_default()),
+            // No name has a line's end in it.
+            key: format!("{family}\n{pool:?}\n{origin:?}\n{}", stack.join("\n")),
             owner: owner.unwrap_or_else(|| "no Java code".to_owned()),
-            kind,
+            family,
+            pool,
             origin,
             bytes: number(site, "live_bytes"),
             blocks: number(site, "live_blocks"),

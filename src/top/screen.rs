@@ -37,7 +37,7 @@ pub(super) struct Line {
     pub(super) look: Look,
 }
 
-const HEADING: &str = "   BYTES    BLOCKS  GROWTH/s   OLDEST  KIND                      OWNER";
+const HEADING: &str = "  BYTES   BLOCKS GROWTH/s OLDEST  KIND             OWNER (POOL)";
 const FOOTER: &str =
     "q quit  b bytes  g growth  n blocks  a age  up/down select  Enter stack  p pause";
 const FOOTER_OPEN: &str = "q quit  Esc back  up/down scroll  p pause";
@@ -202,9 +202,10 @@ fn nothing(figures: &Figures) -> String {
 }
 
 fn row(site: &Site) -> String {
-    let Site { bytes, blocks, kind, owner, .. } = site;
+    let Site { bytes, blocks, family, owner, .. } = site;
+    let pool = site.pool.as_ref().map_or(String::new(), |pool| format!(" ({pool})"));
     format!(
-        "{:>8}  {blocks:>8}  {:>8}  {:>7}  {kind:<24}  {owner}",
+        "{:>7} {blocks:>8} {:>8} {:>6}  {family:<16} {owner}{pool}",
         size(*bytes as f64),
         growth(site),
         age(site.oldest)
@@ -222,11 +223,14 @@ fn growth(site: &Site) -> String {
 
 /// All that is known of a site, but its stack.
 fn detail(site: &Site) -> Vec<String> {
-    let Site { owner, kind, bytes, blocks, ever_bytes, ever_blocks, .. } = site;
-    let origin = site.origin.as_ref().map_or(String::new(), |origin| format!("   from {origin}"));
+    let Site { owner, family, bytes, blocks, ever_bytes, ever_blocks, .. } = site;
+    let said = |what: &str, text: &Option<String>| {
+        text.as_ref().map_or(String::new(), |text| format!("   {what} {text}"))
+    };
+    let (pool, origin) = (said("kept by", &site.pool), said("from", &site.origin));
     vec![
         owner.clone(),
-        format!("{kind}{origin}"),
+        format!("{family}{pool}{origin}"),
         format!("live {bytes} bytes in {blocks} blocks, {} of them looked at", site.sampled),
         format!("taken since the start {ever_bytes} bytes in {ever_blocks} blocks"),
         format!(
@@ -298,7 +302,7 @@ mod tests {
         let site = |i: usize| Site {
             key: i.to_string(),
             owner: format!("app.Cache.load:{i}"),
-            kind: "direct buffer".to_owned(),
+            family: "direct buffer".to_owned(),
             bytes: 1000 - i as u64,
             stack: (0..50).map(|depth| format!("app.Call{depth}.of{i}")).collect(),
             ..Site::default()
@@ -408,7 +412,7 @@ mod tests {
 
     #[test]
     fn the_column_that_is_sorted_by_is_marked() {
-        assert!(heading(Sort::Age).contains(" >OLDEST"), "{}", heading(Sort::Age));
-        assert!(heading(Sort::Bytes).contains(">BYTES    BLOCKS"));
+        assert!(heading(Sort::Age).contains(">OLDEST"), "{}", heading(Sort::Age));
+        assert!(heading(Sort::Bytes).contains(">BYTES   BLOCKS"));
     }
 }

@@ -6,7 +6,7 @@ import java.util.List;
 
 /**
  * Keeps a known amount, and does what it reads: {@code grow} keeps one more large block, {@code fork} starts a process
- * and waits for it. Each is answered with a line. Ends with its input.
+ * and waits for it. Each is answered with a line. It ends with its input.
  */
 public final class Growing {
 
@@ -18,18 +18,17 @@ public final class Growing {
         for (int i = 0; i < 1000; i++) {
             small();
         }
-        for (int i = 0; i < 20; i++) {
-            large();
-        }
-        System.out.println("ready");
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
-        for (String line = in.readLine(); line != null; line = in.readLine()) {
+        for (String line = "ready"; line != null; line = in.readLine()) {
             if (line.equals("fork")) {
                 System.out.println("forked " + new ProcessBuilder("true").start().waitFor());
-            } else {
-                large();
-                System.out.println("grown " + KEPT.size());
+                continue;
             }
+            // All from this one line, so that it is one stack.
+            for (int more = line.equals("grow") ? 1 : 20; more > 0; more--) {
+                large();
+            }
+            System.out.println(line + " " + KEPT.size());
         }
         System.out.println("end");
     }
