@@ -115,6 +115,7 @@ fn what_can_not_be_asked_is_named_with_its_cause_and_cure() {
 #[test]
 fn another_user_is_refused_and_told_whom_to_ask_as() {
     let program = Program::start(&jdk::all()[0]);
+    report(&program.pid(), &[]); // now the socket is there
     let as_nobody = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_offheap"));
         command.args(["report", &program.pid()]).uid(65534).gid(65534);
