@@ -55,6 +55,9 @@ fn a_socket_that_a_killed_jvm_has_left_is_replaced() {
     });
 }
 
+/// What is there, how it comes there, and what the agent says of it.
+type Way<'a> = (&'a str, &'a dyn Fn(&Path), &'a str);
+
 #[test]
 fn what_is_no_socket_or_somebody_elses_is_left_alone_and_the_program_runs() {
     let victim = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("watch-victim");
@@ -68,7 +71,7 @@ fn what_is_no_socket_or_somebody_elses_is_left_alone_and_the_program_runs() {
         let live = |at: &Path| {
             listens.replace(Some(UnixListener::bind(at).expect("a socket")));
         };
-        let ways: [(&str, &dyn Fn(&Path), &str); 4] = [
+        let ways: [Way<'_>; 4] = [
             ("a file", &file, "is there, and is no socket"),
             ("a link", &link, "is there, and is no socket"),
             ("a dangling link", &dangling, "is there, and is no socket"),
