@@ -1,8 +1,9 @@
 /*
  * offheap: the JDK's off-heap half, for C and C++.
  *
- * Unsafe's memory, the budget of java.nio.Bits, direct buffers, and the socket calls of the JDK's
- * libnet. In a process that runs a JVM with offheap, C and Java share one budget.
+ * Unsafe's memory, the budget of java.nio.Bits, direct buffers, the socket calls of the JDK's
+ * libnet, and reports of them all. In a process that runs a JVM with offheap, C and Java share one
+ * budget.
  *
  * LINKING
  *   cc program.c $(pkg-config --cflags --libs offheap)              liboffheap.so
@@ -449,6 +450,24 @@ int NET_SocketClose(int fd);
  * Any thread. JDK 8: libnet's NET_Dup2.
  */
 int NET_Dup2(int oldfd, int newfd);
+
+/**
+ * Writes a report of this moment: how much is live, of which kind, the limit, what has gone
+ * through the sockets; in a process with a JVM and offheap as its agent, the JVM's blocks too, and
+ * who took them.
+ *
+ * `file` is where to; NULL is stderr. A plain file is replaced, so that who reads it finds a whole
+ * report, the old or the new; to anything else (a pipe, a link) the report is added. `format` is
+ * "text", "json", "collapsed" (a line for each site, for flame graphs) or "prometheus" (metrics in
+ * its text format); NULL is "text". Both texts stay the caller's.
+ *
+ * Returns 0, or, a plain file being as it was:
+ * - EINVAL: no such format;
+ * - what the system said of the file: ENOENT, EACCES, ENOSPC, ...
+ *
+ * Any thread. Allocations go on meanwhile. JDK: jcmd PID VM.native_memory.
+ */
+int offheap_report(const char *file, const char *format);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,14 +1,19 @@
 //! Figures that many threads add to at once.
 //!
-//! A figure is a sum of parts, and each thread adds to the part it was given when it first counted
-//! anything: threads rarely meet on a cache line, so to count costs a few nanoseconds whoever else
-//! does. Reading adds the parts up.
+//! A figure is a sum of parts. A thread that counts for the first time is given a part of its own until
+//! it ends, and adds to it with a load and a store: to count costs a nanosecond, whoever else does.
+//! Threads that come when all parts are given share one. Reading adds the parts up.
 
 use core::cell::Cell;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Threads beyond this many share parts.
-const PARTS: usize = 16;
+/// Those of threads. The model checker's stacks are small.
+const OWN: usize = if cfg!(loom) { 3 } else { 255 };
+
+/// The part of all threads that have none of their own, the last.
+const SHARED: usize = OWN;
+
+const PARTS: usize = OWN + 1;
 
 /// On x86_64 cache lines are fetched in pairs.
 #[repr(align(128))]
@@ -17,20 +22,56 @@ struct Part<const N: usize>([AtomicU64; N]);
 /// `N` figures, all 0 at first.
 pub(crate) struct Counters<const N: usize>([Part<N>; PARTS]);
 
+/// Which parts are given, a bit each. The shared one is never a thread's own.
+static GIVEN: [AtomicU64; PARTS.div_ceil(64)] = [const { AtomicU64::new(0) }; PARTS.div_ceil(64)];
+
+/// Gives a part to the calling thread. What an earlier owner has added to it is seen.
+fn take() -> usize {
+    for (word, given) in GIVEN.iter().enumerate() {
+        let part = |bits: u64| 64 * word + usize::try_from(bits.trailing_ones()).unwrap_or(0);
+        let lowest =
+            |bits: u64| (part(bits) < OWN.min(64 * (word + 1))).then_some(bits | (bits + 1));
+        if let Ok(before) = given.fetch_update(Ordering::Acquire, Ordering::Relaxed, lowest) {
+            return part(before);
+        }
+    }
+    SHARED
+}
+
+fn give_back(part: usize) {
+    if part != SHARED
+        && let Some(given) = GIVEN.get(part / 64)
+    {
+        given.fetch_and(!(1 << (part % 64)), Ordering::Release);
+    }
+}
+
+/// A thread's part, given back when it ends.
+struct Own(Cell<Option<usize>>);
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if let Some(part) = self.0.take() {
+            give_back(part);
+        }
+    }
+}
+
 /// The calling thread's part.
 fn part() -> usize {
     thread_local! {
-        static PART: Cell<usize> = const { Cell::new(usize::MAX) };
+        static MINE: Own = const { Own(Cell::new(None)) };
     }
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    // A thread that is ending may have no such variable any more; then any part will do.
-    PART.try_with(|part| {
-        if part.get() == usize::MAX {
-            part.set(NEXT.fetch_add(1, Ordering::Relaxed) % PARTS);
+    // A thread that is ending may have none any more.
+    MINE.try_with(|own| match own.0.get() {
+        Some(part) => part,
+        None => {
+            let part = take();
+            own.0.set(Some(part));
+            part
         }
-        part.get()
     })
-    .unwrap_or(0)
+    .unwrap_or(SHARED)
 }
 
 impl<const N: usize> Counters<N> {
@@ -40,8 +81,13 @@ impl<const N: usize> Counters<N> {
 
     /// Adds to figure `figure`; one that does not exist is not counted. Sums wrap around.
     pub(crate) fn add(&self, figure: usize, amount: u64) {
-        if let Some(count) = self.0.get(part()).and_then(|part| part.0.get(figure)) {
+        let part = part();
+        let Some(count) = self.0.get(part).and_then(|part| part.0.get(figure)) else { return };
+        if part == SHARED {
             count.fetch_add(amount, Ordering::Relaxed);
+        } else {
+            // No other thread writes it, and no signal handler counts.
+            count.store(count.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
         }
     }
 
@@ -61,12 +107,38 @@ mod tests {
     fn what_threads_add_at_once_is_all_in_the_sum() {
         static COUNTERS: Counters<2> = Counters::new();
         std::thread::scope(|scope| {
+            // More than there are parts, so that some share one.
             for _ in 0..2 * PARTS {
                 scope.spawn(|| (0..1000).for_each(|i| COUNTERS.add(1, i)));
             }
         });
         assert_eq!(COUNTERS.sum(1), 2 * PARTS as u64 * 499_500);
         assert_eq!(COUNTERS.sum(0), 0);
+    }
+
+    #[test]
+    fn parts_are_given_once_and_given_again_when_their_thread_has_ended() {
+        use std::sync::Barrier;
+        let all = Barrier::new(20);
+        let round = || {
+            std::thread::scope(|scope| {
+                let own = || {
+                    let own = part();
+                    all.wait();
+                    own
+                };
+                let threads: Vec<_> = (0..20).map(|_| scope.spawn(own)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+            })
+        };
+        // Far more threads than parts in all, and never all parts taken: other tests' threads are few.
+        for _ in 0..2 * PARTS / 20 {
+            let mut given = round();
+            assert!(!given.contains(&SHARED), "{given:?}");
+            given.sort_unstable();
+            given.dedup();
+            assert_eq!(given.len(), 20);
+        }
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! `DirectByteBuffer`'s memory: the constructor and the `Deallocator`.
 //!
 //! The order is the JDK's: reserve, allocate, zero, align, attach the deallocator; and at the end
-//! free, then unreserve. A step that fails undoes those before it.
+//! free, then unreserve. A step that fails undoes those before it. The block is in the [`ledger`] too,
+//! for reports: who took it, and when.
 //!
 //! The registry of live blocks makes "freed once, from any thread" a fact: the deallocator is taken
 //! out of it before it runs, and an address that has none is refused.
 
 use crate::bits::{self, Budget};
 use crate::error::Errno;
-use crate::ledger::Live;
+use crate::ledger::{self, Family, Live};
 use crate::memory;
 use std::sync::LazyLock;
 
@@ -19,12 +20,17 @@ static BLOCKS: LazyLock<Blocks<'static>> = LazyLock::new(|| Blocks::new(bits::bu
 /// is no room the call reclaims and waits, as [`bits::reserve_memory`] does.
 ///
 /// The address is 16-aligned, or a multiple of the page size if `page_aligned`; it is not NULL, not
-/// even for capacity 0. The block is the caller's until [`free`].
+/// even for capacity 0. The block is the caller's until [`free`]. `door` is what reports call it:
+/// who asks.
 ///
 /// # Errors
 /// See [`AllocateError`]; the budget is then as before.
-pub fn allocate(capacity: usize, page_aligned: bool) -> Result<*mut u8, AllocateError> {
-    BLOCKS.allocate(capacity, page_aligned)
+pub fn allocate(
+    capacity: usize,
+    page_aligned: bool,
+    door: Family,
+) -> Result<*mut u8, AllocateError> {
+    BLOCKS.allocate(capacity, page_aligned, door)
 }
 
 /// The deallocator: frees a block of [`allocate`] and gives back its reservation. Any thread may,
@@ -85,6 +91,7 @@ impl Deallocator {
     /// # Safety
     /// No one uses the block from here on.
     unsafe fn run(self, budget: &Budget) {
+        ledger::leave(self.base);
         // SAFETY: `base` came from the heap and this deallocator, its only owner, ends here; that
         // no one uses the block is the caller's guarantee.
         unsafe { memory::free_memory(self.base) };
@@ -98,7 +105,12 @@ impl<'b> Blocks<'b> {
         Self { budget, live: Live::new() }
     }
 
-    fn allocate(&self, capacity: usize, page_aligned: bool) -> Result<*mut u8, AllocateError> {
+    fn allocate(
+        &self,
+        capacity: usize,
+        page_aligned: bool,
+        door: Family,
+    ) -> Result<*mut u8, AllocateError> {
         let page = if page_aligned { bits::page_size() } else { 1 };
         let slack = if page_aligned { page } else { 0 };
         let bytes = capacity.checked_add(slack).ok_or(AllocateError::Size)?.max(1);
@@ -116,18 +128,15 @@ impl<'b> Blocks<'b> {
         })?;
         // Within the block: it is one page longer than the capacity.
         let address = base.map_addr(|base| base.next_multiple_of(page));
-        self.register(address, Deallocator { base, size, capacity })
-            .map_err(|_| AllocateError::Allocate { size })?;
+        // Live last: from then on it may be freed.
+        ledger::enter_reserved(base, bytes, door)
+            .and_then(|()| self.live.insert(address, Deallocator { base, size, capacity }))
+            .map_err(|_| {
+                // SAFETY: no one but us has seen the block.
+                unsafe { Deallocator { base, size, capacity }.run(self.budget) };
+                AllocateError::Allocate { size }
+            })?;
         Ok(address)
-    }
-
-    /// Makes the block live; if that fails, it is freed.
-    fn register(&self, address: *mut u8, deallocator: Deallocator) -> Result<(), Errno> {
-        let Deallocator { base, size, capacity } = deallocator;
-        self.live.insert(address, deallocator).map(drop).inspect_err(|_| {
-            // SAFETY: no one but us has seen the block.
-            unsafe { Deallocator { base, size, capacity }.run(self.budget) };
-        })
     }
 
     /// # Safety
@@ -147,6 +156,10 @@ mod tests {
     use std::thread;
 
     impl Blocks<'_> {
+        fn take(&self, capacity: usize, page_aligned: bool) -> Result<*mut u8, AllocateError> {
+            self.allocate(capacity, page_aligned, Family::C)
+        }
+
         fn free_unused(&self, address: *mut u8) -> Result<(), Errno> {
             // SAFETY: the tests use no block that they have freed.
             unsafe { self.free(address) }
@@ -166,16 +179,16 @@ mod tests {
     fn an_allocation_that_fails_leaves_the_budget_as_it_was() {
         let budget = Budget::new(1 << 20);
         let blocks = Blocks::new(&budget);
-        // The block first, then the registry's entry.
-        for successes in 0..2 {
+        // The block first, then the ledger's entry, then the registry's.
+        for successes in 0..3 {
             for page_aligned in [false, true] {
-                let failed = failing::after(successes, || blocks.allocate(1000, page_aligned));
+                let failed = failing::after(successes, || blocks.take(1000, page_aligned));
                 let size = if page_aligned { 1000 + page() } else { 1000 };
                 assert_eq!(failed, Err(AllocateError::Allocate { size }), "after {successes}");
                 assert_eq!(figures(&budget), (0, 0, 0), "after {successes}");
             }
         }
-        let block = failing::after(2, || blocks.allocate(1000, true)).unwrap();
+        let block = failing::after(3, || blocks.take(1000, true)).unwrap();
         blocks.free_unused(block).unwrap();
     }
 
@@ -188,7 +201,7 @@ mod tests {
             [usize::MAX, usize::MAX - 4095, largest + 1, largest, largest - 4095, 1 << 62]
         {
             for page_aligned in [false, true] {
-                let refused = blocks.allocate(capacity, page_aligned);
+                let refused = blocks.take(capacity, page_aligned);
                 assert_eq!(refused.map_err(Errno::from), Err(Errno::ENOMEM), "{capacity}");
                 assert_eq!(figures(&budget), (0, 0, 0), "{capacity}, {page_aligned}");
             }
@@ -201,10 +214,10 @@ mod tests {
         let blocks = Blocks::new(&budget);
         // An allocation would fail too, but a full sum of sizes is another error.
         budget.try_reserve_memory(i64::MAX, 0).unwrap();
-        let refused = failing::after(0, || blocks.allocate(10, false));
+        let refused = failing::after(0, || blocks.take(10, false));
         assert_eq!(refused, Err(AllocateError::Size));
         budget.unreserve_memory(i64::MAX, 0).unwrap();
-        assert_eq!(blocks.allocate(11, false), Err(AllocateError::Reserve { size: 11 }));
+        assert_eq!(blocks.take(11, false), Err(AllocateError::Reserve { size: 11 }));
         assert_eq!(figures(&budget), (0, 0, 0));
     }
 
@@ -212,7 +225,7 @@ mod tests {
     fn only_the_address_of_a_live_block_can_be_freed() {
         let budget = Budget::new(1 << 20);
         let blocks = Blocks::new(&budget);
-        let block = blocks.allocate(100, true).unwrap();
+        let block = blocks.take(100, true).unwrap();
         let before = figures(&budget);
         let mut foreign = 0_u8;
         for address in [
@@ -238,7 +251,7 @@ mod tests {
         for (capacity, page_aligned, size) in
             [(0, false, 1), (1000, false, 1000), (0, true, page()), (1000, true, 1000 + page())]
         {
-            let block = blocks.allocate(capacity, page_aligned).unwrap();
+            let block = blocks.take(capacity, page_aligned).unwrap();
             assert!(!block.is_null());
             assert_eq!(figures(&budget), (size, i64::try_from(capacity).unwrap(), 1));
             blocks.free_unused(block).unwrap();
@@ -252,7 +265,7 @@ mod tests {
         let blocks = Blocks::new(&budget);
         for capacity in [1, 17, 4095, 4096, 4097, 200_000, 3 << 20] {
             for (page_aligned, alignment) in [(false, 16), (true, bits::page_size())] {
-                let block = blocks.allocate(capacity, page_aligned).unwrap();
+                let block = blocks.take(capacity, page_aligned).unwrap();
                 assert_eq!(block.addr() % alignment, 0, "{capacity}");
                 // SAFETY: a live block of that capacity, which only this thread knows.
                 let content = unsafe { std::slice::from_raw_parts_mut(block, capacity) };
@@ -268,13 +281,13 @@ mod tests {
     fn a_release_makes_room_for_an_allocation_that_waits() {
         let budget = Budget::new(100);
         let blocks = Blocks::new(&budget);
-        let first = blocks.allocate(100, false).unwrap().expose_provenance();
+        let first = blocks.take(100, false).unwrap().expose_provenance();
         thread::scope(|scope| {
             scope.spawn(|| {
                 blocks.free_unused(std::ptr::with_exposed_provenance_mut(first)).unwrap()
             });
             // Without the release this is ENOMEM.
-            let second = blocks.allocate(60, false).unwrap();
+            let second = blocks.take(60, false).unwrap();
             assert_eq!(figures(&budget), (60, 60, 1));
             blocks.free_unused(second).unwrap();
         });
@@ -286,7 +299,7 @@ mod tests {
         let budget = Budget::new(1 << 20);
         let blocks = Blocks::new(&budget);
         for _ in 0..100 {
-            let block = blocks.allocate(10, false).unwrap().expose_provenance();
+            let block = blocks.take(10, false).unwrap().expose_provenance();
             let freed = thread::scope(|scope| {
                 let free =
                     || blocks.free_unused(std::ptr::with_exposed_provenance_mut(block)).is_ok();
@@ -308,7 +321,7 @@ mod tests {
                 scope.spawn(move || {
                     for round in 0..200_usize {
                         let live: Vec<_> = (0..10)
-                            .map(|i| blocks.allocate(i * 31 + round + thread, i % 3 == 0).unwrap())
+                            .map(|i| blocks.take(i * 31 + round + thread, i % 3 == 0).unwrap())
                             .collect();
                         live.into_iter().for_each(|block| blocks.free_unused(block).unwrap());
                     }
@@ -322,7 +335,7 @@ mod tests {
     #[test]
     fn the_process_blocks_are_on_the_process_budget() {
         // Other tests may use the same budget: only what is certain is asserted.
-        let block = allocate(10, true).unwrap();
+        let block = allocate(10, true, Family::C).unwrap();
         assert!(bits::budget().snapshot().count >= 1);
         // A second free is not tried: another test may have been given the address.
         // SAFETY: ours, and not used again.

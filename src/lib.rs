@@ -11,10 +11,10 @@
 //! | [`direct`] | `DirectByteBuffer`: constructor and deallocator |
 //! | [`net`] | the socket streams: chunked write, read with timeout, asynchronous close |
 //! | [`nio`] | the channels: one system call on a raw address |
-//! | [`report`] | what is told of it all: text, JSON, collapsed stacks |
+//! | [`report`] | what is told of it all: text, JSON, collapsed stacks, a page, metrics |
 //! | `capi` | the C face: what `include/offheap.h` declares |
 //! | `jni` | the JNI face: the Java library's natives, and some under the JDK's own symbols |
-//! | `agent` | the JVM's own natives bound to ours: options, binding, report |
+//! | `agent` | the JVM's own natives bound to ours: options, binding, report, metrics |
 //! | [`error`] | errno as a type |
 //! | `boundary` | the one panic guard of all faces |
 //! | `os` | the only system calls |

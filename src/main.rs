@@ -24,6 +24,7 @@ offheap run [OPTIONS] -- COMMAND [ARGS...]
       --report FILE|stderr     where the report goes, by default stderr; %p in FILE is the process
       --format text|json       what it looks like
       --serve on|off           whether `offheap report` and `offheap top` can ask; by default on
+      --metrics FILE|PORT      for Prometheus: a file written every 10 s, or HTTP at [HOST:]PORT
       --verbose                says what is bound
       --strict                 fails where the JVM would else go on with a native of its own
 offheap report PID [OPTIONS]

@@ -16,7 +16,8 @@ const TOOL_OPTIONS: &str = "JAVA_TOOL_OPTIONS";
 /// JDK 8 takes no notice of a `JAVA_TOOL_OPTIONS` of this length or more, and does not say so.
 const TOO_LONG_FOR_8: usize = 1024;
 
-const OPTIONS: [&str; 6] = ["limit", "natives", "allocator", "report", "format", "serve"];
+const OPTIONS: [&str; 7] =
+    ["limit", "natives", "allocator", "report", "format", "metrics", "serve"];
 const FLAGS: [&str; 2] = ["verbose", "strict"];
 
 /// `run [OPTIONS] -- COMMAND [ARGS...]`; comes back only if the command can't be started.
@@ -172,7 +173,8 @@ impl Options {
             }
             all.push(key);
             let Some(mut value) = value else { continue };
-            if key == "report" && value != "stderr" {
+            if (key == "report" && value != "stderr") || (key == "metrics" && !is_endpoint(&value))
+            {
                 value = below_current_folder(&value)?;
             }
             if key != "natives" && value.as_bytes().contains(&b',') {
@@ -186,14 +188,21 @@ impl Options {
     }
 }
 
-/// A report's FILE where the caller stands: a script may go to another folder before it starts its
+/// Whether metrics go to a PORT or HOST:PORT, not to a FILE. The agent reads the value as this does.
+fn is_endpoint(value: &OsStr) -> bool {
+    let value = value.as_bytes();
+    let port = value.rsplit(|byte| *byte == b':').next().unwrap_or_default();
+    !value.contains(&b'/') && !port.is_empty() && port.iter().all(u8::is_ascii_digit)
+}
+
+/// A FILE where the caller stands: a script may go to another folder before it starts its
 /// JVM. In FILE itself a `%` has its meaning, in the folder it has none.
 fn below_current_folder(file: &OsStr) -> Result<OsString, Failure> {
     if Path::new(file).is_absolute() {
         return Ok(file.to_owned());
     }
     let folder = std::env::current_dir()
-        .map_err(|error| Failure::Work(format!("the folder of --report: {error}")))?;
+        .map_err(|error| Failure::Work(format!("the folder of {}: {error}", file.display())))?;
     let mut path = Vec::new();
     for byte in folder.as_os_str().as_bytes() {
         path.extend(if *byte == b'%' { &b"%%"[..] } else { std::slice::from_ref(byte) });
@@ -370,6 +379,18 @@ mod tests {
         let here = std::env::current_dir().unwrap();
         let expected = format!("report={}/r-%p.json", here.display());
         assert_eq!(options(&["--report", "r-%p.json"]), OsString::from(expected));
+    }
+
+    #[test]
+    fn metrics_are_put_there_too_unless_they_are_an_endpoint() {
+        let here = std::env::current_dir().unwrap();
+        let expected = format!("metrics={}/m.prom,report=stderr", here.display());
+        assert_eq!(options(&["--metrics=m.prom", "--report=stderr"]), OsString::from(expected));
+        for endpoint in ["9400", "localhost:9400", "[::1]:0"] {
+            let expected = format!("metrics={endpoint},report=stderr");
+            let given = options(&["--metrics", endpoint, "--report=stderr"]);
+            assert_eq!(given, OsString::from(expected));
+        }
     }
 
     #[test]

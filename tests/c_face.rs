@@ -18,7 +18,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// The programs in `tests/c` that must pass.
-const PROGRAMS: [&str; 5] = ["memory", "bits", "direct", "net", "header_twice"];
+const PROGRAMS: [&str; 6] = ["memory", "bits", "direct", "net", "report", "header_twice"];
 
 /// Generous: valgrind runs one thread at a time, on a machine that has other work.
 const LIMIT: Duration = Duration::from_secs(120);

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// The order of the header's chapters.
-const CHAPTERS: [&str; 4] = ["memory", "bits", "direct", "net"];
+const CHAPTERS: [&str; 5] = ["memory", "bits", "direct", "net", "report"];
 
 fn generate(root: &Path) -> String {
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");

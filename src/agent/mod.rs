@@ -9,6 +9,12 @@
 //! A JVM that would start without us starts with us. What goes wrong is one line on stderr, and the
 //! JVM's own natives stay; only options that are not understood, and `strict`, end the process.
 
+mod collect;
+mod endpoint;
+mod fault;
+mod fields;
+mod heap;
+mod metrics;
 mod options;
 mod origin;
 mod report;
@@ -25,14 +31,16 @@ use crate::report::{limit_text, set_runtime};
 use core::ffi::{CStr, c_char, c_void};
 use core::mem;
 use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicBool, Ordering};
 use jni::sys::{JNI_OK, jint};
 use jvmti_bindings::sys::jni::{JNIEnv, jmethodID, jobject};
 use jvmti_bindings::sys::jvmti::{
-    JVMTI_EVENT_DATA_DUMP_REQUEST, JVMTI_EVENT_NATIVE_METHOD_BIND, JVMTI_EVENT_VM_DEATH,
-    JVMTI_EVENT_VM_INIT, jvmtiCapabilities, jvmtiEnv, jvmtiEventCallbacks,
+    JVMTI_EVENT_DATA_DUMP_REQUEST, JVMTI_EVENT_GARBAGE_COLLECTION_FINISH,
+    JVMTI_EVENT_NATIVE_METHOD_BIND, JVMTI_EVENT_VM_DEATH, JVMTI_EVENT_VM_INIT, jvmtiCapabilities,
+    jvmtiEnv, jvmtiEventCallbacks,
 };
 use once_cell::sync::OnceCell;
-use options::{Allocator, Limit, Options};
+use options::{Allocator, Icebergs, Limit, Options};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use vm::Jvmti;
 
@@ -42,6 +50,12 @@ const EXIT_CODE: i32 = 64;
 
 /// JDKs from this one on have caches of linked classes, which early events make unusable.
 const AOT_CACHES: u32 = 24;
+
+/// Of so many bytes taken one is looked at, if nobody has said.
+const SAMPLE: u64 = 512 << 10;
+
+/// And then a thread is looked at no more than so often a second: a look costs up to 5 us.
+const SAMPLES: u32 = 500;
 
 /// The agent of this process.
 struct Agent {
@@ -55,6 +69,8 @@ struct Agent {
     vm_version: String,
     /// `java.version`, once the JVM can be asked.
     java_version: OnceCell<String>,
+    /// From the event that begins the JVM's live phase to the one that ends it.
+    is_live: AtomicBool,
     /// The natives that were bound before the JVM could name them: method and function, as addresses.
     nameless: Mutex<Vec<(usize, usize)>>,
 }
@@ -157,6 +173,9 @@ fn start(
     capabilities.set_can_generate_early_vmstart(early);
     // For the sites of blocks; without it they have no lines.
     capabilities.set_can_get_line_numbers(potential.can_get_line_numbers());
+    // How many collections a buffer has survived.
+    let collections = potential.can_generate_garbage_collection_events();
+    capabilities.set_can_generate_garbage_collection_events(collections);
     jvmti.add_capabilities(&capabilities).map_err(told("natives are bound unseen in this JVM"))?;
 
     let mut callbacks = jvmtiEventCallbacks::default();
@@ -164,6 +183,7 @@ fn start(
     callbacks.VMInit = Some(vm_init);
     callbacks.VMDeath = Some(vm_death);
     callbacks.DataDumpRequest = Some(data_dump_request);
+    callbacks.GarbageCollectionFinish = Some(garbage_collection_finish);
     jvmti.set_callbacks(&callbacks).map_err(told("the callbacks of events"))?;
 
     let limit = limit(options.limit);
@@ -172,7 +192,14 @@ fn start(
     let _ = bits::budget().set_max_memory(limit);
     if options.natives.memory {
         ledger::keep();
-        ledger::sample_every(options.sample);
+        ledger::sample_every(options.sample.unwrap_or(SAMPLE));
+        if options.sample.is_none() {
+            ledger::at_most(SAMPLES);
+        }
+        ledger::set_misuse(options.misuse);
+        if let Some(share) = options.guard {
+            ledger::guard_share(share);
+        }
     }
     if options.allocator == Allocator::Jdk {
         natives::take_blocks_from_originals();
@@ -186,14 +213,27 @@ fn start(
     // The first and only: `load` has looked.
     let java_version = OnceCell::new();
     let nameless = Mutex::default();
-    let _ =
-        AGENT.set(Agent { vm, options, text, jdk, vm_name, vm_version, java_version, nameless });
+    let is_live = AtomicBool::new(false);
+    let _ = AGENT.set(Agent {
+        vm,
+        options,
+        text,
+        jdk,
+        vm_name,
+        vm_version,
+        java_version,
+        is_live,
+        nameless,
+    });
     for event in [
         JVMTI_EVENT_NATIVE_METHOD_BIND,
         JVMTI_EVENT_VM_INIT,
         JVMTI_EVENT_VM_DEATH,
         JVMTI_EVENT_DATA_DUMP_REQUEST,
-    ] {
+    ]
+    .into_iter()
+    .chain(collections.then_some(JVMTI_EVENT_GARBAGE_COLLECTION_FINISH))
+    {
         jvmti.enable(event).map_err(told("an event"))?;
     }
     Ok(())
@@ -219,6 +259,11 @@ fn limit(limit: Option<Limit>) -> i64 {
 }
 
 impl Agent {
+    /// Whether the JVM can run Java.
+    fn is_live(&self) -> bool {
+        self.is_live.load(Ordering::Acquire)
+    }
+
     /// Whether ours is to answer for this native in this JVM.
     fn wants(&self, native: &JdkNative) -> bool {
         let natives = self.options.natives;
@@ -323,7 +368,7 @@ impl Agent {
 }
 
 /// An event's work, if there is an agent.
-fn on_event(work: impl FnOnce(&Agent)) {
+fn on_event(work: impl FnOnce(&'static Agent)) {
     guard(
         || {
             if let Some(agent) = AGENT.get() {
@@ -374,6 +419,20 @@ unsafe extern "system" fn vm_init(jvmti: *mut jvmtiEnv, env: *mut JNIEnv, _threa
             Some(version) => drop(agent.java_version.set(version)),
             None => say("this JVM can't be asked for collections: at the limit it only waits"),
         }
+        agent.is_live.store(true, Ordering::Release);
+        // After the JVM has set its own handlers.
+        if agent.options.guard.is_some()
+            && let Err(error) = fault::watch()
+        {
+            say(&format!("guard=: a fault will not be explained: {error}"));
+        }
+        if let Some(Icebergs::Collect(collect)) = agent.options.icebergs {
+            let watch = move || on_event(|agent| collect::watch(agent, collect));
+            if let Err(error) = os::thread::spawn("offheap collect", watch) {
+                say(&format!("icebergs=collect: no thread to watch: {error}"));
+            }
+        }
+        metrics::start(agent);
         serve::start(&agent.options);
     });
 }
@@ -382,7 +441,14 @@ unsafe extern "system" fn vm_death(_jvmti: *mut jvmtiEnv, _env: *mut JNIEnv) {
     on_event(|agent| {
         serve::stop();
         report::at_exit(agent);
+        metrics::at_exit(agent);
+        agent.is_live.store(false, Ordering::Release);
     });
+}
+
+/// Called while the program is stopped.
+unsafe extern "system" fn garbage_collection_finish(_jvmti: *mut jvmtiEnv) {
+    ledger::note_collection();
 }
 
 unsafe extern "system" fn data_dump_request(_jvmti: *mut jvmtiEnv) {

@@ -23,8 +23,7 @@ pub(super) unsafe fn origin(env: *mut JNIEnv, class: jobject) -> Option<Origin> 
     let found = unowned.with_env(|env| -> Result<Origin> {
         let found = env.with_local_frame(REFERENCES, |env| -> Result<Origin> {
             // SAFETY: the caller guarantees the reference, which stays his.
-            let class = unsafe { env.new_local_ref(JObject::from_raw(env, class)) }?;
-            let class = env.cast_local::<JClass>(class)?;
+            let class = unsafe { JClass::from_raw(env, class) };
             let loader = loader(env, &class)?;
             let location = location(env, &class);
             clear(env);
@@ -80,7 +79,10 @@ fn text(env: &mut Env<'_>, object: &JObject<'_>, method: &JNIStr) -> Result<Opti
     if text.is_null() {
         return Ok(None);
     }
-    env.cast_local::<JString>(text)?.try_to_string(env).map(Some)
+    // Not by a cast, which would have the program's class loaders asked for the class of texts.
+    // SAFETY: the method's signature says that it is a text.
+    let text = unsafe { JString::from_raw(env, text.into_raw()) };
+    text.try_to_string(env).map(Some)
 }
 
 fn location(env: &mut Env<'_>, class: &JClass<'_>) -> Result<Option<String>> {

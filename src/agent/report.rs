@@ -2,24 +2,24 @@
 //! `jcmd PID JVMTI.data_dump`.
 
 use super::options::Target;
-use super::{AGENT, Agent, say};
-use crate::jni::natives::JDK;
+use super::{AGENT, Agent, heap, say};
+use crate::jni::natives::{self, JDK};
 use crate::ledger::Walk;
-use crate::report::{self, About, Ask, Format, NativeCalls, Runtime};
+use crate::report::{self, About, Ask, BufferPool, Format, NativeCalls, Runtime};
 use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 
 /// At exit: only if a place for it was given.
 pub(super) fn at_exit(agent: &Agent) {
     if let Some(target) = &agent.options.report {
-        write(agent, target, Ask::default());
+        write(agent, target, Ask { mark: false, icebergs: agent.options.icebergs.is_some() });
     }
 }
 
 /// Somebody asks: on stderr if no other place was given. The next report tells growth from here on.
 pub(super) fn on_request(agent: &Agent) {
     let target = agent.options.report.as_ref().unwrap_or(&Target::Stderr);
-    write(agent, target, Ask { mark: true, icebergs: false });
+    write(agent, target, Ask { mark: true, icebergs: agent.options.icebergs.is_some() });
 }
 
 fn write(agent: &Agent, target: &Target, ask: Ask) {
@@ -75,6 +75,14 @@ impl Runtime for ThisJvm {
     }
 
     fn walk(&self) -> Option<Walk> {
-        None
+        let agent = AGENT.get().filter(|agent| agent.is_live())?;
+        // SAFETY: the JVM's own, and live; reports are made in native code, outside of any exception.
+        unsafe { heap::walk(agent.vm) }.inspect_err(|cause| say(cause)).ok()
+    }
+
+    fn direct_buffers(&self) -> Option<BufferPool> {
+        let agent = AGENT.get().filter(|agent| agent.is_live())?;
+        // SAFETY: the JVM's own, and its live phase has begun and not ended.
+        unsafe { natives::direct_buffers(agent.vm) }
     }
 }

@@ -111,7 +111,9 @@ fn pool(frames: &[Frame]) -> Option<Pool> {
                 return Some(Pool::NettyAdaptive);
             }
             ("sun.nio.ch.Util", _) => return Some(Pool::TemporaryBuffers),
-            ("java.lang.ThreadLocal", "setInitialValue" | "initialValue")
+            // Where its threads keep the names of files.
+            ("sun.nio.fs.NativeBuffers", _)
+            | ("java.lang.ThreadLocal", "setInitialValue" | "initialValue")
             | ("io.netty.util.concurrent.FastThreadLocal", "initialize") => {
                 return Some(Pool::ThreadLocal);
             }

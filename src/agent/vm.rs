@@ -8,9 +8,8 @@ use core::ptr;
 use jni::sys::{JNI_OK, jint};
 use jvmti_bindings::sys::jni::{JNIEnv, jmethodID, jobject};
 use jvmti_bindings::sys::jvmti::{
-    JVMTI_ENABLE, JVMTI_ERROR_NONE, JVMTI_ERROR_NOT_AVAILABLE, JVMTI_VERSION_1_2,
-    jvmtiCapabilities, jvmtiEnv, jvmtiError, jvmtiEvent, jvmtiEventCallbacks, jvmtiFrameInfo,
-    jvmtiLineNumberEntry,
+    JVMTI_ENABLE, JVMTI_VERSION_1_2, jvmtiCapabilities, jvmtiEnv, jvmtiError, jvmtiEvent,
+    jvmtiEventCallbacks, jvmtiFrameInfo, jvmtiLineNumberEntry,
 };
 
 /// An error of the interface, by its number in the specification.
@@ -18,12 +17,16 @@ pub(super) type Error = jvmtiError;
 
 /// The tool interface's environment of this agent, valid as long as the JVM.
 #[derive(Clone, Copy)]
-pub(super) struct Jvmti(*mut jvmtiEnv);
+pub(super) struct Jvmti(pub(super) *mut jvmtiEnv);
 
 // SAFETY: an environment may be used from any thread of the JVM.
 unsafe impl Send for Jvmti {}
 // SAFETY: as above, from several at once.
 unsafe impl Sync for Jvmti {}
+
+pub(super) use jvmti_bindings::sys::jvmti::{
+    JVMTI_ERROR_NONE as NONE, JVMTI_ERROR_NOT_AVAILABLE as NOT_AVAILABLE,
+};
 
 /// Calls a function of the table: an error of the interface, or that there is no such function.
 macro_rules! call {
@@ -36,22 +39,34 @@ macro_rules! call {
         match unsafe { function.read() } {
             // SAFETY: the environment is the JVM's own; the method's text argues the rest.
             Some(function) => match unsafe { function($jvmti.0 $(, $argument)*) } {
-                JVMTI_ERROR_NONE => Ok(()),
+                $crate::agent::vm::NONE => Ok(()),
                 error => Err(error),
             },
-            None => Err(JVMTI_ERROR_NOT_AVAILABLE),
+            None => Err($crate::agent::vm::NOT_AVAILABLE),
         }
     }};
 }
 
+pub(super) use call;
+
 /// Memory of the JVM's, given back when dropped: text.
-struct Text<'a> {
+pub(super) struct Text<'a> {
     jvmti: &'a Jvmti,
     text: *mut c_char,
 }
 
-impl Text<'_> {
-    fn to_owned(&self) -> String {
+impl<'a> Text<'a> {
+    /// None yet.
+    pub(super) fn new(jvmti: &'a Jvmti) -> Self {
+        Self { jvmti, text: ptr::null_mut() }
+    }
+
+    /// Where the JVM puts it.
+    pub(super) fn place(&mut self) -> *mut *mut c_char {
+        &raw mut self.text
+    }
+
+    pub(super) fn to_owned(&self) -> String {
         if self.text.is_null() {
             return String::new();
         }
@@ -65,6 +80,52 @@ impl Drop for Text<'_> {
         // An error would leave the memory with the JVM; NULL is allowed.
         let _ = call!(self.jvmti, Deallocate(self.text.cast()));
     }
+}
+
+/// Memory of the JVM's, given back when dropped: so many values.
+pub(super) struct Table<T> {
+    jvmti: Jvmti,
+    count: jint,
+    values: *mut T,
+}
+
+impl<T: Copy> Table<T> {
+    /// None yet.
+    pub(super) fn new(jvmti: Jvmti) -> Self {
+        Self { jvmti, count: 0, values: ptr::null_mut() }
+    }
+
+    /// Where the JVM puts their number, and them.
+    pub(super) fn places(&mut self) -> (*mut jint, *mut *mut T) {
+        (&raw mut self.count, &raw mut self.values)
+    }
+
+    /// How many.
+    pub(super) fn count(&self) -> jint {
+        self.count
+    }
+
+    pub(super) fn as_slice(&self) -> &[T] {
+        match usize::try_from(self.count) {
+            // SAFETY: the JVM has made the table, so long, and it is ours until dropped.
+            Ok(count) if !self.values.is_null() => unsafe {
+                core::slice::from_raw_parts(self.values, count)
+            },
+            _ => &[],
+        }
+    }
+}
+
+impl<T> Drop for Table<T> {
+    fn drop(&mut self) {
+        // An error would leave the memory with the JVM; NULL is allowed.
+        let _ = call!(self.jvmti, Deallocate(self.values.cast()));
+    }
+}
+
+/// An object as the tool interface names it.
+pub(super) fn raw(object: &jni::objects::JObject<'_>) -> jobject {
+    object.as_raw().cast()
 }
 
 /// One call of a stack: method and place in it.
@@ -108,10 +169,10 @@ pub(super) unsafe fn environment(vm: *mut jni::sys::JavaVM, version: jint) -> *m
 }
 
 impl Jvmti {
-    /// The environment of a JVM that is about to start.
+    /// A new environment.
     ///
     /// # Safety
-    /// `vm` is the JVM's own.
+    /// `vm` is the JVM's own and about to start, or the calling thread is one of Java's.
     pub(super) unsafe fn of(vm: *mut jni::sys::JavaVM) -> Option<Self> {
         // SAFETY: the caller guarantees the JVM.
         let env = unsafe { environment(vm, JVMTI_VERSION_1_2) };
@@ -148,9 +209,25 @@ impl Jvmti {
 
     /// A property that the JVM itself has set.
     pub(super) fn property(self, name: &CStr) -> Option<String> {
-        let mut text = Text { jvmti: &self, text: ptr::null_mut() };
-        call!(self, GetSystemProperty(name.as_ptr(), &raw mut text.text)).ok()?;
+        let mut text = Text::new(&self);
+        call!(self, GetSystemProperty(name.as_ptr(), text.place())).ok()?;
         Some(text.to_owned())
+    }
+
+    /// Gives back an environment of [`Jvmti::of`], with all its tags.
+    pub(super) fn dispose(self) {
+        // An error would leave it with the JVM.
+        let _ = call!(self, DisposeEnvironment());
+    }
+
+    /// Marks an object, for this environment.
+    pub(super) fn set_tag(self, object: &jni::objects::JObject<'_>, tag: i64) -> Result<(), Error> {
+        call!(self, SetTag(raw(object), tag))
+    }
+
+    /// Has the heap collected, whole.
+    pub(super) fn collect(self) -> Result<(), Error> {
+        call!(self, ForceGarbageCollection())
     }
 
     /// The calling thread's stack, the innermost call first; as much of it as there is room for.
@@ -167,21 +244,11 @@ impl Jvmti {
     /// # Safety
     /// `call` is part of a stack of this thread that has not been left since.
     pub(super) unsafe fn line(self, call: &Call) -> Option<u32> {
-        let mut count = 0;
-        let mut table: *mut jvmtiLineNumberEntry = ptr::null_mut();
-        let (count_to, table_to) = (&raw mut count, &raw mut table);
+        let mut table: Table<jvmtiLineNumberEntry> = Table::new(self);
+        let (count_to, table_to) = table.places();
         call!(self, GetLineNumberTable(call.method, count_to, table_to)).ok()?;
-        let entries = usize::try_from(count).unwrap_or(0);
-        let line = if table.is_null() {
-            None
-        } else {
-            // SAFETY: the JVM has just made the table, so long, and it is ours until given back.
-            let table = unsafe { core::slice::from_raw_parts(table, entries) };
-            let before = table.iter().filter(|entry| entry.start_location <= call.location);
-            before.max_by_key(|entry| entry.start_location).map(|entry| entry.line_number)
-        };
-        // An error would leave the memory with the JVM; NULL is allowed.
-        let _ = call!(self, Deallocate(table.cast()));
+        let before = table.as_slice().iter().filter(|entry| entry.start_location <= call.location);
+        let line = before.max_by_key(|entry| entry.start_location).map(|entry| entry.line_number);
         line.and_then(|line| u32::try_from(line).ok())
     }
 
@@ -190,9 +257,8 @@ impl Jvmti {
     /// # Safety
     /// `method` is a method's id, as an event passes it.
     pub(super) unsafe fn method(self, method: jmethodID) -> Result<Method, Error> {
-        let mut name = Text { jvmti: &self, text: ptr::null_mut() };
-        let mut signature = Text { jvmti: &self, text: ptr::null_mut() };
-        let (name_to, signature_to) = (&raw mut name.text, &raw mut signature.text);
+        let (mut name, mut signature) = (Text::new(&self), Text::new(&self));
+        let (name_to, signature_to) = (name.place(), signature.place());
         call!(self, GetMethodName(method, name_to, signature_to, ptr::null_mut()))?;
         Ok(Method { name: name.to_owned(), signature: signature.to_owned() })
     }
@@ -208,8 +274,8 @@ impl Jvmti {
     ) -> Result<Class, Error> {
         let (mut class, mut loader) = (ptr::null_mut(), ptr::null_mut());
         call!(self, GetMethodDeclaringClass(method, &raw mut class))?;
-        let mut signature = Text { jvmti: &self, text: ptr::null_mut() };
-        let named = call!(self, GetClassSignature(class, &raw mut signature.text, ptr::null_mut()))
+        let mut signature = Text::new(&self);
+        let named = call!(self, GetClassSignature(class, signature.place(), ptr::null_mut()))
             .and_then(|()| call!(self, GetClassLoader(class, &raw mut loader)));
         for reference in [class, loader] {
             // SAFETY: the caller guarantees the environment; the references are not used again.

@@ -112,8 +112,9 @@ const BELLS: usize = if cfg!(loom) { 1 } else { 16 };
 pub struct Budget {
     /// Total capacity, and [`WAITERS`].
     total: AtomicU64,
-    /// Sum of sizes; at most `i64::MAX`.
-    reserved: AtomicU64,
+    /// By how much the sum of sizes is more than the total capacity, or less: two's complement. Sizes
+    /// are capacities but for page alignment, so most reservations leave it alone.
+    extra: AtomicU64,
     count: AtomicU64,
     /// Written under the lock of `queue` only.
     max: AtomicU64,
@@ -185,7 +186,7 @@ impl Budget {
     pub fn new(max: i64) -> Self {
         Self {
             total: AtomicU64::new(0),
-            reserved: AtomicU64::new(0),
+            extra: AtomicU64::new(0),
             count: AtomicU64::new(0),
             max: AtomicU64::new(figure(max).unwrap_or(0)),
             history: History::new(),
@@ -221,7 +222,7 @@ impl Budget {
     /// Enters what is reserved now into the past that [`Snapshot`] tells of: `size` more bytes in
     /// `reservations` more reservations.
     pub(crate) fn note(&self, size: u64, reservations: u64) {
-        let now = (self.reserved.load(Ordering::Relaxed), self.count.load(Ordering::Relaxed));
+        let now = (self.reserved(), self.count.load(Ordering::Relaxed));
         self.history.reserved((size, reservations), now);
     }
 
@@ -311,17 +312,17 @@ impl Budget {
     fn unreserve(&self, size: u64, capacity: u64, reservations: u64) -> Result<(), Errno> {
         // A call that matches a reservation passes: what it reserved is still counted.
         if self.count.load(Ordering::Relaxed) == 0
-            || self.reserved.load(Ordering::Relaxed) < size
+            || self.reserved() < size
             || self.total.load(Ordering::Relaxed) & !WAITERS < capacity
         {
             return Err(Errno::EINVAL);
         }
         // Saturating: two calls that match nothing may both have passed the check above.
         subtract(&self.count, reservations);
-        subtract(&self.reserved, size);
+        self.add_extra(capacity.wrapping_sub(size));
         self.release(capacity).inspect_err(|_| {
             self.count.fetch_add(reservations, Ordering::Relaxed);
-            self.reserved.fetch_add(size, Ordering::Relaxed);
+            self.add_extra(size.wrapping_sub(capacity));
         })
     }
 
@@ -363,7 +364,7 @@ impl Budget {
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             max_memory: self.max_memory(),
-            reserved_memory: self.reserved.load(Ordering::Relaxed).cast_signed(),
+            reserved_memory: self.reserved().cast_signed(),
             total_capacity: (self.total.load(Ordering::Relaxed) & !WAITERS).cast_signed(),
             count: self.count.load(Ordering::Relaxed).cast_signed(),
             peak_reserved_memory: self.history.peak_reserved.load(Ordering::Relaxed).cast_signed(),
@@ -464,19 +465,45 @@ impl Budget {
         Ok(())
     }
 
+    /// Sum of sizes; at most `i64::MAX`. Read as it may be in the middle of a change, it is too much
+    /// rather than too little: a reservation changes the total first, and a release last.
+    fn reserved(&self) -> u64 {
+        // Acquire: with a release that is seen its change of the extra is.
+        let total = self.total.load(Ordering::Acquire) & !WAITERS;
+        let sum =
+            total.cast_signed().saturating_add(self.extra.load(Ordering::Relaxed).cast_signed());
+        u64::try_from(sum).unwrap_or(0)
+    }
+
+    fn add_extra(&self, amount: u64) {
+        if amount != 0 {
+            self.extra.fetch_add(amount, Ordering::Relaxed);
+        }
+    }
+
     /// Enters a reservation whose capacity is taken.
     fn record(&self, size: u64, capacity: u64, reservations: u64) -> Result<(), Errno> {
-        let enter = |sum: u64| sum.checked_add(size).filter(|sum| i64::try_from(*sum).is_ok());
-        match self.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter) {
-            Ok(_) => {
-                self.count.fetch_add(reservations, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(_) => {
-                self.release(capacity)?;
-                Err(Errno::EINVAL)
-            }
+        let extra = size.wrapping_sub(capacity);
+        let sum = |extra: u64| {
+            let total = self.total.load(Ordering::Relaxed) & !WAITERS;
+            total.cast_signed().checked_add(extra.cast_signed())
+        };
+        let enter = |before: u64| {
+            let after = before.cast_signed().checked_add(extra.cast_signed())?.cast_unsigned();
+            sum(after).map(|_| after)
+        };
+        let entered = match extra {
+            0 => sum(self.extra.load(Ordering::Relaxed)).is_some(),
+            _ => self.extra.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter).is_ok(),
+        };
+        if !entered {
+            self.release(capacity)?;
+            return Err(Errno::EINVAL);
         }
+        if reservations != 0 {
+            self.count.fetch_add(reservations, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     fn change_max(&self, max: u64, queue: &mut Queue) {

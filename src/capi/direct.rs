@@ -2,6 +2,7 @@
 
 use super::{pointer, status};
 use crate::direct;
+use crate::ledger::Family;
 use core::ffi::{c_int, c_void};
 
 /// Allocates the memory of a direct buffer: zeroed, and counted against the budget.
@@ -17,7 +18,7 @@ use core::ffi::{c_int, c_void};
 /// Any thread. JDK: DirectByteBuffer(int).
 #[unsafe(no_mangle)]
 extern "C" fn offheap_direct_allocate(capacity: usize, page_aligned: bool) -> *mut c_void {
-    pointer(|| Ok(direct::allocate(capacity, page_aligned)?)).cast()
+    pointer(|| Ok(direct::allocate(capacity, page_aligned, Family::C)?)).cast()
 }
 
 /// Frees the memory of a direct buffer and gives its share of the budget back.

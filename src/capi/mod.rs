@@ -1,7 +1,7 @@
 //! The C face: what `include/offheap.h` declares.
 //!
 //! Each function checks what only C can get wrong, calls the core, and converts the result; the
-//! three helpers below are the three ways C is told of a failure. The functions are private: they
+//! helpers below are the three ways C is told of a failure, and how a text is read. The functions are private: they
 //! are exported to the linker by name and unreachable from Rust. Their doc comments are the C
 //! manual, so they speak C.
 
@@ -9,11 +9,12 @@ mod bits;
 mod direct;
 mod memory;
 mod net;
+mod report;
 
 use crate::boundary::guard;
 use crate::error::Errno;
 use crate::os::signal;
-use core::ffi::c_int;
+use core::ffi::{CStr, c_char, c_int};
 use core::ptr;
 
 /// 0, or the errno value; `errno` itself is not touched.
@@ -32,6 +33,15 @@ fn value<T>(work: impl FnOnce() -> Result<T, Errno>, failed: T) -> T {
         errno.set();
         failed
     })
+}
+
+/// The text, or `None` for NULL.
+///
+/// # Safety
+/// `text` is NULL, or a text that ends with a NUL and stays as it is for `'a`.
+unsafe fn text<'a>(text: *const c_char) -> Option<&'a CStr> {
+    // SAFETY: the caller guarantees the text.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
 }
 
 /// The guard of this face: a panic is `ENOTRECOVERABLE`.

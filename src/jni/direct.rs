@@ -2,9 +2,9 @@
 
 use super::exception::Exception;
 use super::memory::{address, pointer};
-use super::native;
+use super::{Reference, native};
 use crate::direct;
-use core::ptr;
+use crate::ledger::Family;
 use jni::EnvUnowned;
 use jni::objects::{JClass, JObject};
 use jni::sys::{jboolean, jint, jlong};
@@ -18,7 +18,9 @@ pub(super) extern "system" fn allocate<'local>(
 ) -> jlong {
     native(env, |_| {
         let capacity = usize::try_from(capacity).map_err(|_| Exception::illegal_argument())?;
-        direct::allocate(capacity, page_aligned).map(address).map_err(Exception::allocate_direct)
+        direct::allocate(capacity, page_aligned, Family::Library)
+            .map(address)
+            .map_err(Exception::allocate_direct)
     })
 }
 
@@ -34,15 +36,6 @@ pub(super) extern "system" fn wrap<'local>(
             .map(|buffer| Reference(buffer.into_raw()))
     })
     .0
-}
-
-/// A reference to return; nothing is null.
-struct Reference(jni::sys::jobject);
-
-impl Default for Reference {
-    fn default() -> Self {
-        Self(ptr::null_mut())
-    }
 }
 
 /// `address0(ByteBuffer)`: where a direct buffer's memory starts, 0 if it is none.

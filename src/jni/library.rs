@@ -1,13 +1,16 @@
 //! `io.offheap.OffHeap` and `NativeLibrary`: what the library says of itself, and how the Java
 //! library finds the one that is loaded as an agent.
 
-use super::{native, natives, runtime};
+use super::exception::Exception;
+use super::{Reference, native, natives, runtime};
+use crate::bits;
 use crate::net;
 use crate::os;
+use crate::report::{self, Ask, FORMATS, Format};
 use core::ptr;
-use jni::EnvUnowned;
-use jni::objects::{JClass, JLongArray};
-use jni::sys::jstring;
+use jni::objects::{JClass, JLongArray, JString};
+use jni::sys::{jobject, jstring};
+use jni::{EnvUnowned, Outcome};
 
 /// `agentLibrary0()`: the file of this library if it is loaded as an agent, else null.
 ///
@@ -72,4 +75,49 @@ pub(super) extern "system" fn counters<'local>(
         ];
         env.set_long_array(&result, &values.map(u64::cast_signed))
     });
+}
+
+/// `budget0(long[9])`: limit, live bytes, capacity, live blocks, their peaks (bytes, blocks), what was
+/// ever taken (bytes, blocks), refusals.
+pub(super) extern "system" fn budget<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    result: JLongArray<'local>,
+) {
+    native(env, |env| {
+        let budget = bits::budget().snapshot();
+        let values = [
+            budget.max_memory,
+            budget.reserved_memory,
+            budget.total_capacity,
+            budget.count,
+            budget.peak_reserved_memory,
+            budget.peak_count,
+            budget.ever_reserved_memory.cast_signed(),
+            budget.ever_count.cast_signed(),
+            budget.refusals.cast_signed(),
+        ];
+        env.set_long_array(&result, &values)
+    });
+}
+
+/// `report0(String)`: a report of this moment in the format of that name.
+pub(super) extern "system" fn report<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    format: JString<'local>,
+) -> jobject {
+    native(env, |env| {
+        let name = env.unowned().with_env(|env| format.try_to_string(env)).into_outcome();
+        let Outcome::Ok(name) = name else { return Err(Exception::Pending) };
+        let format = Format::named(&name).ok_or_else(|| {
+            Exception::illegal_argument_because(&format!("format {name:?}; there are {FORMATS}"))
+        })?;
+        let report = report::report(format, Ask::default());
+        match env.unowned().with_env(|env| env.new_string(report)).into_outcome() {
+            Outcome::Ok(text) => Ok(Reference(text.into_raw())),
+            Outcome::Err(_) | Outcome::Panic(_) => Err(Exception::Pending),
+        }
+    })
+    .0
 }

@@ -6,6 +6,7 @@
 use super::exception::Exception;
 use super::native;
 use super::runtime::{Jdk, jdk};
+use crate::error::Errno;
 use crate::ledger::{self, Family};
 use crate::memory::{self, ElementSize, HEAP_WORD_SIZE};
 use core::ptr;
@@ -68,7 +69,10 @@ pub(super) extern "system" fn reallocate_memory<'local>(
         let bytes = block_size(bytes)?;
         // SAFETY: that the block is live, or 0, is the Java caller's promise, as with the JDK's.
         let moved = unsafe { ledger::reallocate_memory(pointer(block), bytes, Family::Library) };
-        moved.map(address).map_err(|_| unable_to_allocate(bytes))
+        moved.map(address).map_err(|errno| match errno {
+            Errno::EINVAL => Exception::illegal_argument(), // not this door's block
+            _ => unable_to_allocate(bytes),
+        })
     })
 }
 

@@ -14,15 +14,17 @@ mod jdk;
 mod library;
 mod memory;
 pub(crate) mod natives;
+mod pool;
 mod runtime;
 mod socket;
 
 use crate::boundary;
+use core::ptr;
 use env::RawEnv;
 use exception::Exception;
 use jni::objects::JString;
 use jni::strings::JNIString;
-use jni::sys::{JNI_ERR, JNI_VERSION_1_8, jint};
+use jni::sys::{JNI_ERR, JNI_VERSION_1_8, jint, jobject};
 use jni::vm::{AttachConfig, AttachmentExceptionPolicy};
 use jni::{Env, EnvUnowned, JavaVM, jni_sig, jni_str};
 use std::ffi::c_void;
@@ -41,6 +43,15 @@ fn native<'local, R: Default>(
         boundary::guard(|| exception.throw(&mut env), |_| ());
         R::default()
     })
+}
+
+/// A reference that a native returns; nothing is null.
+struct Reference(jobject);
+
+impl Default for Reference {
+    fn default() -> Self {
+        Self(ptr::null_mut())
+    }
 }
 
 fn load_in(env: &mut Env<'_>) -> jni::errors::Result<()> {

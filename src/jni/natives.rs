@@ -4,7 +4,8 @@
 //! JDK's are exported under the symbols that the JDK looks for, for whoever binds them himself; a
 //! test compares this list with the exported names.
 
-use super::{bits, direct, jdk, library, memory, runtime, socket};
+use super::{bits, direct, jdk, library, memory, pool, runtime, socket};
+use crate::report::BufferPool;
 use core::ffi::c_void;
 use core::ops::RangeInclusive;
 use core::ptr::NonNull;
@@ -55,6 +56,8 @@ static LIBRARY: &[NativeClass] = natives! {
     "io.offheap.OffHeap" {
         "version0" "()Ljava/lang/String;" library::version,
         "counters0" "([J)V" library::counters,
+        "budget0" "([J)V" library::budget,
+        "report0" "(Ljava/lang/String;)Ljava/lang/String;" library::report,
     }
     "io.offheap.Unsafe" {
         "allocateMemory" "(J)J" memory::allocate_memory,
@@ -353,6 +356,16 @@ pub(crate) unsafe fn start(env: *mut JNIEnv) -> Option<String> {
         jni::Outcome::Ok(version) => Some(version),
         jni::Outcome::Err(_) | jni::Outcome::Panic(_) => None,
     }
+}
+
+/// What the JVM itself counts of its direct buffers. Any thread; one that is none of Java's is a
+/// daemon of the JVM's meanwhile.
+///
+/// # Safety
+/// `vm` is the JVM's own, in its live phase.
+pub(crate) unsafe fn direct_buffers(vm: *mut jni::sys::JavaVM) -> Option<BufferPool> {
+    // SAFETY: the caller guarantees the JVM.
+    unsafe { pool::direct_buffers(vm) }
 }
 
 /// Registers the natives of the Java library.

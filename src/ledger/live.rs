@@ -8,18 +8,52 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Threads that allocate and free at once rarely meet on one of so many locks.
 const SHARDS: usize = 64;
 
-/// What is known of each live block.
-pub(crate) struct Live<T> {
-    shards: [Shard<T>; SHARDS],
+/// Blocks that have gone are remembered, so many in each part of the table.
+const REMEMBERED: usize = 128;
+
+/// What is known of each live block, and of some that are live no more: `G`.
+pub(crate) struct Live<T, G = ()> {
+    shards: [Shard<T, G>; SHARDS],
 }
 
 /// A cache line each (two are fetched together), so that neighbours do not slow each other down.
 #[repr(align(128))]
-struct Shard<T>(Mutex<HashMap<usize, T, AddressHash>>);
+struct Shard<T, G>(Mutex<Part<T, G>>);
 
-impl<T> Live<T> {
+struct Part<T, G> {
+    live: HashMap<usize, T, AddressHash>,
+    /// A ring; made when the first block goes.
+    gone: Vec<(usize, G)>,
+    /// Where the next one goes.
+    next: usize,
+}
+
+impl<T, G> Part<T, G> {
+    const fn new() -> Self {
+        Self { live: HashMap::with_hasher(AddressHash), gone: Vec::new(), next: 0 }
+    }
+
+    /// Without memory for the ring nothing is remembered.
+    fn remember(&mut self, address: usize, gone: G) {
+        if let Some(place) = self.gone.get_mut(self.next) {
+            *place = (address, gone);
+        } else if self.gone.capacity() > 0 || self.gone.try_reserve_exact(REMEMBERED).is_ok() {
+            self.gone.push((address, gone));
+        }
+        self.next = (self.next + 1) % REMEMBERED;
+    }
+
+    /// The last one that has gone from there.
+    fn gone(&mut self, address: usize) -> Option<&mut G> {
+        let (newer, older) = self.gone.split_at_mut_checked(self.next)?;
+        let mut newest_first = newer.iter_mut().rev().chain(older.iter_mut().rev());
+        newest_first.find(|(gone, _)| *gone == address).map(|(_, gone)| gone)
+    }
+}
+
+impl<T, G> Live<T, G> {
     pub(crate) const fn new() -> Self {
-        Self { shards: [const { Shard(Mutex::new(HashMap::with_hasher(AddressHash))) }; SHARDS] }
+        Self { shards: [const { Shard(Mutex::new(Part::new())) }; SHARDS] }
     }
 
     /// Makes the block live; what stood at the address before is returned.
@@ -31,23 +65,48 @@ impl<T> Live<T> {
         #[cfg(test)]
         crate::os::heap::failing::check()?;
         // Without the abort that a failed insertion would be.
-        shard.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        Ok(shard.insert(address.addr(), value))
+        shard.live.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        Ok(shard.live.insert(address.addr(), value))
     }
 
     /// [`Live::insert`] for what was taken out a moment ago, or has moved: there is room for it, unless
     /// other threads have filled it meanwhile.
     pub(crate) fn put_back(&self, address: *mut u8, value: T) -> Result<Option<T>, Errno> {
         let mut shard = self.shard(address);
-        if shard.len() == shard.capacity() {
-            shard.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        if shard.live.len() == shard.live.capacity() {
+            shard.live.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         }
-        Ok(shard.insert(address.addr(), value))
+        Ok(shard.live.insert(address.addr(), value))
     }
 
     /// Takes the block out; of several threads that ask for the same one, one gets it.
     pub(crate) fn remove(&self, address: *mut u8) -> Option<T> {
-        self.shard(address).remove(&address.addr())
+        self.shard(address).live.remove(&address.addr())
+    }
+
+    /// [`Live::remove`], which remembers what `gone` says of the block.
+    pub(crate) fn remove_and_remember(
+        &self,
+        address: *mut u8,
+        gone: impl FnOnce(&T) -> G,
+    ) -> Option<T> {
+        let mut shard = self.shard(address);
+        let block = shard.live.remove(&address.addr())?;
+        shard.remember(address.addr(), gone(&block));
+        Some(block)
+    }
+
+    /// Looks at what is remembered of the last block that has gone from there, if none is live there.
+    pub(crate) fn with_gone<R>(
+        &self,
+        address: *mut u8,
+        look: impl FnOnce(&mut G) -> R,
+    ) -> Option<R> {
+        let mut shard = self.shard(address);
+        if shard.live.contains_key(&address.addr()) {
+            return None;
+        }
+        shard.gone(address.addr()).map(look)
     }
 
     /// Looks at every block. A part of the table is locked meanwhile, so `look` must be quick, and
@@ -56,17 +115,17 @@ impl<T> Live<T> {
         for shard in &self.shards {
             // A panic under the lock leaves the map whole.
             let shard = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.iter().for_each(|(address, block)| look(*address, block));
+            shard.live.iter().for_each(|(address, block)| look(*address, block));
         }
     }
 
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.shards.iter().all(|shard| shard.0.lock().unwrap().is_empty())
+        self.shards.iter().all(|shard| shard.0.lock().unwrap().live.is_empty())
     }
 
     #[expect(clippy::indexing_slicing, reason = "a remainder is below its divisor")]
-    fn shard(&self, address: *mut u8) -> MutexGuard<'_, HashMap<usize, T, AddressHash>> {
+    fn shard(&self, address: *mut u8) -> MutexGuard<'_, Part<T, G>> {
         // Not the bits that the map goes by, see `AddressHash`.
         let hash = AddressHash.hash_one(address.addr());
         let shard = usize::try_from(hash >> 32).unwrap_or(0) % SHARDS;
@@ -131,8 +190,28 @@ mod tests {
     }
 
     #[test]
+    fn the_last_blocks_that_have_gone_are_remembered_newest_first() {
+        let live: Live<u32, u32> = Live::new();
+        let at = |block: usize| without_provenance_mut(16 * (block + 1));
+        assert_eq!(live.with_gone(at(0), |gone| *gone), None);
+        // Far more than are remembered, so that the ring comes round.
+        for round in 0..3 {
+            for block in 0..SHARDS * REMEMBERED {
+                live.insert(at(block), 0).unwrap();
+                assert_eq!(live.with_gone(at(block), |gone| *gone), None, "live");
+                live.remove_and_remember(at(block), |_| round).unwrap();
+                assert_eq!(live.with_gone(at(block), |gone| *gone), Some(round));
+            }
+        }
+        let remembered = |block: &usize| live.with_gone(at(*block), |gone| *gone) == Some(2);
+        let remembered = (0..SHARDS * REMEMBERED).filter(remembered).count();
+        // The parts are not filled evenly.
+        assert!(remembered > SHARDS * REMEMBERED / 2, "{remembered}");
+    }
+
+    #[test]
     fn of_threads_that_remove_one_block_one_gets_it() {
-        let live = Live::new();
+        let live: Live<usize> = Live::new();
         for round in 0..100_usize {
             let address = 16 * (round + 1);
             assert_eq!(live.insert(without_provenance_mut(address), round), Ok(None));

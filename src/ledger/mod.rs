@@ -14,8 +14,10 @@
 //! A block that is not in the books is nobody's business: it was taken before, or by other code of
 //! the process through other functions, and the caller is told so.
 
+mod guard;
 mod iceberg;
 mod live;
+mod misuse;
 mod sample;
 mod site;
 mod sum;
@@ -26,9 +28,13 @@ use crate::memory;
 use crate::os;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+pub use guard::{explain, guard_share, may_explain};
 pub use iceberg::{Buffer, Iceberg, Icebergs, Walk};
 pub(crate) use live::Live;
-pub use sample::{sample_every, sample_mean};
+use misuse::{Freed, Gone, Wrong};
+pub use misuse::{Misuse, misuses, set_misuse};
+use sample::Doubled;
+pub use sample::{at_most, sample_every, sample_mean};
 pub use site::{Family, Frame, Origin, Pool, Site, SiteId, Tracer, intern, set_tracer};
 pub use sum::{FamilySum, OriginSum, PoolSum, SiteSum, Sums, ThreadSum, sums};
 
@@ -39,6 +45,8 @@ pub enum Owner {
     Library,
     /// The allocator of the managed runtime that this library is loaded in.
     Runtime,
+    /// Nobody's that an [`Allocator`] reaches: of a block entered by [`enter_reserved`].
+    Other,
 }
 
 /// The allocators of both owners, as one call can reach them.
@@ -85,7 +93,7 @@ impl Allocator for Library {
     fn allocate(&self, owner: Owner, bytes: usize) -> Result<*mut u8, Errno> {
         match owner {
             Owner::Library => memory::allocate_memory(bytes),
-            Owner::Runtime => Err(Errno::EINVAL),
+            Owner::Runtime | Owner::Other => Err(Errno::EINVAL),
         }
     }
 
@@ -98,7 +106,7 @@ impl Allocator for Library {
         match owner {
             // SAFETY: the caller guarantees the block.
             Owner::Library => unsafe { memory::reallocate_memory(address, bytes) },
-            Owner::Runtime => Err(Errno::EINVAL),
+            Owner::Runtime | Owner::Other => Err(Errno::EINVAL),
         }
     }
 
@@ -113,6 +121,7 @@ impl Allocator for Library {
 }
 
 /// A block in the books.
+#[derive(Clone, Copy)]
 struct Block {
     size: Size,
     /// Of a sampled block.
@@ -131,29 +140,41 @@ const _: () = assert!(size_of::<Block>() <= 24);
 impl Block {
     /// One that the calling thread takes now.
     fn new(size: Size) -> Self {
-        let site = site::of_block(size.bytes().cast_unsigned(), size.family());
+        let sampled = site::of_block(size.bytes().cast_unsigned(), size.family());
+        let (size, site) = match sampled {
+            Some((site, doubled)) => (size.sampled(doubled), Some(site)),
+            None => (size, None),
+        };
         let collections = collections();
         Self { size, site, born: now(), thread: os::thread_id(), collections }
     }
 }
 
-/// A block's size, and what little else is known of each: its owner, and its family if the function
-/// tells that took it.
+/// A block's size, and what little else is known of each: its owner, its family if the function tells
+/// that took it, and of a sampled one how far apart points lay.
 #[derive(Clone, Copy)]
 struct Size(u64);
 
 impl Size {
     /// No block is larger: an address has fewer bits.
-    const BITS: u32 = 56;
+    const BITS: u32 = 48;
+    const SAMPLED: u32 = 48;
+    const FAMILY: u32 = 56;
     const RUNTIMES: u64 = 1 << 63;
+    const OTHERS: u64 = 1 << 62;
+    const GUARDED: u64 = 1 << 61;
 
     /// # Errors
     /// `ENOMEM`: no memory is that large.
     fn new(bytes: usize, owner: Owner, door: Option<Family>) -> Result<Self, Errno> {
         let bytes = u64::try_from(bytes).ok().filter(|bytes| bytes >> Self::BITS == 0);
         let family = door.map_or(0, |family| u64::from(family as u8));
-        let owner = if owner == Owner::Runtime { Self::RUNTIMES } else { 0 };
-        Ok(Self(bytes.ok_or(Errno::ENOMEM)? | family << Self::BITS | owner))
+        let owner = match owner {
+            Owner::Library => 0,
+            Owner::Runtime => Self::RUNTIMES,
+            Owner::Other => Self::OTHERS,
+        };
+        Ok(Self(bytes.ok_or(Errno::ENOMEM)? | family << Self::FAMILY | owner))
     }
 
     fn bytes(self) -> i64 {
@@ -167,12 +188,37 @@ impl Size {
     }
 
     fn owner(self) -> Owner {
-        if self.0 & Self::RUNTIMES == 0 { Owner::Library } else { Owner::Runtime }
+        match self.0 & (Self::RUNTIMES | Self::OTHERS) {
+            0 => Owner::Library,
+            Self::RUNTIMES => Owner::Runtime,
+            _ => Owner::Other,
+        }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "seven bits")]
     fn family(self) -> Option<Family> {
-        Family::of_number((self.0 >> Self::BITS) as u8 & 0x7F)
+        Family::of_number((self.0 >> Self::FAMILY) as u8 & 0x1F)
+    }
+
+    fn sampled(self, Doubled(doubled): Doubled) -> Self {
+        Self(self.0 & !(0xFF << Self::SAMPLED) | u64::from(doubled) << Self::SAMPLED)
+    }
+
+    fn doubled(self) -> Doubled {
+        Doubled((self.0 >> Self::SAMPLED & 0xFF) as u8)
+    }
+
+    /// One that lies where [`guard`] has put it.
+    fn guarded(self) -> Self {
+        Self(self.0 | Self::GUARDED)
+    }
+
+    fn is_guarded(self) -> bool {
+        self.0 & Self::GUARDED != 0
+    }
+
+    /// As it was asked for.
+    fn asked(self) -> usize {
+        usize::try_from(self.bytes()).unwrap_or(0)
     }
 }
 
@@ -181,12 +227,6 @@ static COLLECTIONS: AtomicU32 = AtomicU32::new(0);
 /// The managed runtime has collected its heap: what is live has survived one more collection.
 pub fn note_collection() {
     COLLECTIONS.fetch_add(1, Ordering::Relaxed);
-}
-
-/// Wrong releases found so far.
-#[must_use]
-pub fn misuses() -> u64 {
-    0
 }
 
 fn collections() -> u32 {
@@ -200,7 +240,7 @@ fn now() -> u32 {
 }
 
 static KEPT: AtomicBool = AtomicBool::new(false);
-static BLOCKS: Live<Block> = Live::new();
+static BLOCKS: Live<Block, Gone> = Live::new();
 
 /// From now on, books are kept. Blocks taken before are not in them.
 pub fn keep() {
@@ -230,10 +270,14 @@ pub fn allocate<A: Allocator>(
     let size = Size::new(bytes, owner, door)?;
     let figure = size.bytes();
     bits::reserve_block(figure)?;
-    let block = allocator.allocate(owner, bytes).inspect_err(|_| unreserve(figure))?;
+    let guarded = if guard::is_chosen() { guard::allocate(bytes) } else { None };
+    let (block, size) = match guarded {
+        Some(block) => (block, size.guarded()),
+        None => (allocator.allocate(owner, bytes).inspect_err(|_| unreserve(figure))?, size),
+    };
     if let Err(errno) = enter(block, Block::new(size)) {
         // SAFETY: no one but us has seen the block.
-        unsafe { allocator.free(owner, block) };
+        unsafe { give_back(allocator, block, size) };
         unreserve(figure);
         return Err(errno.into());
     }
@@ -267,12 +311,24 @@ pub unsafe fn reallocate<A: Allocator>(
     }
     let size = Size::new(bytes, owner, door)?;
     // Out of the books first: once it has moved, the address may be another thread's new block.
-    let Some(old) = BLOCKS.remove(address) else { return Ok(None) };
+    let Some(old) = BLOCKS.remove_and_remember(address, |block| Gone::new(*block)) else {
+        return if is_refused(address) { Err(Errno::EINVAL.into()) } else { Ok(None) };
+    };
     let (owner, size) = (old.size.owner(), size.of_kind(old.size));
     let growth = size.bytes() - old.size.bytes();
     let moved = grow(growth).map_err(A::Error::from).and_then(|()| {
-        // SAFETY: the caller guarantees the block, and the books the owner.
-        unsafe { allocator.reallocate(owner, address, bytes) }.inspect_err(|_| shrink(growth))
+        let moved = if old.size.is_guarded() {
+            // SAFETY: the caller guarantees the block, and the books how it lies.
+            let moved = unsafe { guard::reallocate(address, old.size.asked(), bytes) };
+            moved.map_err(A::Error::from).map(|(block, damage)| {
+                tell(address, old, damage);
+                block
+            })
+        } else {
+            // SAFETY: the caller guarantees the block, and the books the owner.
+            unsafe { allocator.reallocate(owner, address, bytes) }
+        };
+        moved.inspect_err(|_| shrink(growth))
     });
     match moved {
         Ok(block) => {
@@ -301,15 +357,23 @@ pub unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> Result<bool
         return Ok(true);
     }
     // Out of the books first, see `reallocate`.
-    let Some(block) = BLOCKS.remove(address) else { return Ok(false) };
-    let (bytes, owner) = (block.size.bytes(), block.size.owner());
-    if !allocator.reaches(owner) {
+    let Some(block) = BLOCKS.remove_and_remember(address, |block| Gone::new(*block)) else {
+        return Ok(is_refused(address));
+    };
+    if !block.size.is_guarded() && !allocator.reaches(block.size.owner()) {
         enter_again(address, block);
         return Err(Errno::EINVAL);
     }
+    if block.site.is_some() {
+        // Where it goes is remembered of those of which it is known where they came from; before the
+        // address may be another's.
+        let freed = Some(Freed::here());
+        BLOCKS.with_gone(address, |gone| gone.freed = freed);
+    }
     // SAFETY: the caller guarantees the block, and the books the owner.
-    unsafe { allocator.free(owner, address) };
-    unreserve(bytes);
+    let damage = unsafe { give_back(allocator, address, block.size) };
+    tell(address, block, damage);
+    unreserve(block.size.bytes());
     Ok(true)
 }
 
@@ -364,6 +428,53 @@ pub unsafe fn free_memory(address: *mut u8) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Gives the block back to where it came from; what was written to beyond its ends, if that is known.
+///
+/// # Safety
+/// A live block of that kind, which no one uses from here on, and whose owner is reached.
+unsafe fn give_back<A: Allocator>(
+    allocator: &A,
+    address: *mut u8,
+    size: Size,
+) -> Option<guard::Damage> {
+    if size.is_guarded() {
+        // SAFETY: the caller guarantees the block.
+        return unsafe { guard::free(address, size.asked()) };
+    }
+    // SAFETY: the caller guarantees the block, and the books the owner.
+    unsafe { allocator.free(size.owner(), address) };
+    None
+}
+
+/// What is wrong with a release of an address at which there is no block. True if it is told, and not
+/// to be obeyed.
+fn is_refused(address: *mut u8) -> bool {
+    let gone = BLOCKS.with_gone(address, |gone| *gone);
+    misuse::found(address, &gone.map_or(Wrong::Foreign, Wrong::Twice))
+}
+
+fn tell(address: *mut u8, block: Block, damage: Option<guard::Damage>) {
+    if let Some(damage) = damage {
+        misuse::found(address, &Wrong::Damaged(block, damage));
+    }
+}
+
+/// Enters a block whose memory and reservation are the caller's, whether books are kept or not. It
+/// stays in them until he takes it out by [`leave`]: no [`Allocator`] reaches it, so [`free`] and
+/// [`reallocate`] refuse it.
+///
+/// # Errors
+/// `ENOMEM`: it is not in the books.
+pub(crate) fn enter_reserved(address: *mut u8, bytes: usize, door: Family) -> Result<(), Errno> {
+    enter(address, Block::new(Size::new(bytes, Owner::Other, Some(door))?))
+}
+
+/// Takes a block of [`enter_reserved`] out of the books, before its memory goes back and its address
+/// may come again.
+pub(crate) fn leave(address: *mut u8) {
+    BLOCKS.remove_and_remember(address, |block| Gone::new(*block));
+}
+
 fn enter(address: *mut u8, block: Block) -> Result<(), Errno> {
     BLOCKS.insert(address, block).map(give_up)
 }
@@ -371,10 +482,10 @@ fn enter(address: *mut u8, block: Block) -> Result<(), Errno> {
 /// Enters a block that was in the books a moment ago. Without memory for its entry it is one that
 /// nobody counts from here on.
 fn enter_again(address: *mut u8, block: Block) {
-    let bytes = block.size.bytes();
+    let size = block.size;
     match BLOCKS.put_back(address, block) {
         Ok(stale) => give_up(stale),
-        Err(_) => unreserve(bytes),
+        Err(_) => unreserve_ours(size),
     }
 }
 
@@ -382,7 +493,14 @@ fn enter_again(address: *mut u8, block: Block) {
 /// given back behind our back, by the C library's `free` perhaps.
 fn give_up(stale: Option<Block>) {
     if let Some(stale) = stale {
-        unreserve(stale.size.bytes());
+        unreserve_ours(stale.size);
+    }
+}
+
+/// Unless the reservation is somebody else's.
+fn unreserve_ours(size: Size) {
+    if size.owner() != Owner::Other {
+        unreserve(size.bytes());
     }
 }
 

@@ -4,15 +4,27 @@
 //! Poisson process), and a block is sampled if one or more fall into it. So the chance depends on the
 //! size alone, `1 - exp(-bytes / mean)`, and one over it is how many blocks a sampled one stands for:
 //! sums of that are estimates without bias, whatever the sizes.
+//!
+//! To look where a thread is costs microseconds. Of a thread that takes so much that it would be looked
+//! at all the time, points lie further apart, twice, four times and so on, for as long as it does
+//! ([`at_most`]); each sampled block remembers how far, so its weight is right.
 
 use crate::os;
 use core::cell::Cell;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::time::Duration;
 
 /// Nothing is sampled.
 const OFF: u64 = u64::MAX;
 
 static MEAN: AtomicU64 = AtomicU64::new(OFF);
+static AT_MOST: AtomicU32 = AtomicU32::new(u32::MAX);
+
+/// The coarse clock's step is 4 ms where it is longest: what is counted within one is little.
+const WINDOW: Duration = Duration::from_millis(20);
+
+/// How often points may move apart by twice. With that no thread takes as many bytes as would matter.
+const MOST_DOUBLED: u8 = 40;
 
 /// From now on one sampling point falls on `mean` bytes on average; 0 samples every block.
 pub fn sample_every(mean: u64) {
@@ -25,23 +37,36 @@ pub fn sample_mean() -> Option<u64> {
     Some(MEAN.load(Ordering::Relaxed)).filter(|mean| *mean != OFF)
 }
 
+/// From now on a thread is looked at no more than so often a second, about; 0 is at every point. With
+/// [`sample_every`] 0 it has no effect.
+pub fn at_most(samples: u32) {
+    let window = u32::try_from(WINDOW.as_millis()).unwrap_or(1);
+    let in_window = samples.saturating_mul(window) / 1000;
+    AT_MOST.store(if samples == 0 { u32::MAX } else { in_window.max(1) }, Ordering::Relaxed);
+}
+
+/// How often the distance of points was doubled where a sampled block fell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Doubled(pub(super) u8);
+
 /// Whether a block of this size is sampled, which moves on along the thread's bytes.
-pub(super) fn is_sampled(bytes: u64) -> bool {
+pub(super) fn is_sampled(bytes: u64) -> Option<Doubled> {
     match MEAN.load(Ordering::Relaxed) {
-        OFF => false,
-        0 => true,
+        OFF => None,
+        0 => Some(Doubled(0)),
         // A thread that is ending may have no place any more.
-        mean => PLACE.try_with(|place| place.pass(bytes, mean)).unwrap_or(false),
+        mean => PLACE.try_with(|place| place.pass(bytes, mean)).unwrap_or(None),
     }
 }
 
 /// How many blocks of this size a sampled one stands for, at least 1.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-pub(super) fn weight(bytes: u64, mean: u64) -> f64 {
+pub(super) fn weight(bytes: u64, mean: u64, doubled: Doubled) -> f64 {
     if mean == 0 {
         return 1.0;
     }
-    let chance = -f64::exp_m1(-(bytes as f64) / mean as f64);
+    let mean = mean as f64 * f64::exp2(f64::from(doubled.0));
+    let chance = -f64::exp_m1(-(bytes as f64) / mean);
     if chance > 0.0 { 1.0 / chance } else { 1.0 }
 }
 
@@ -55,14 +80,22 @@ struct Place {
     left: Cell<u64>,
     /// The generator's state.
     random: Cell<u64>,
+    doubled: Cell<Doubled>,
+    /// When the window began, and the points passed in it.
+    window: Cell<(Duration, u32)>,
 }
 
 impl Place {
     const fn new() -> Self {
-        Self { left: Cell::new(0), random: Cell::new(0) }
+        Self {
+            left: Cell::new(0),
+            random: Cell::new(0),
+            doubled: Cell::new(Doubled(0)),
+            window: Cell::new((Duration::ZERO, 0)),
+        }
     }
 
-    fn pass(&self, bytes: u64, mean: u64) -> bool {
+    fn pass(&self, bytes: u64, mean: u64) -> Option<Doubled> {
         if self.left.get() == 0 {
             self.seed();
             self.left.set(self.distance(mean));
@@ -70,13 +103,33 @@ impl Place {
         match self.left.get().checked_sub(bytes).filter(|left| *left > 0) {
             Some(left) => {
                 self.left.set(left);
-                false
+                None
             }
             None => {
+                let doubled = self.doubled.get();
+                self.adapt(os::clock::monotonic_coarse(), AT_MOST.load(Ordering::Relaxed));
                 // The points forget: the next one is as far from here as from anywhere.
                 self.left.set(self.distance(mean));
-                true
+                Some(doubled)
             }
+        }
+    }
+
+    /// A point is passed: moves the next ones apart if they are too many, and together if they are few.
+    fn adapt(&self, now: Duration, at_most: u32) {
+        let (began, passed) = self.window.get();
+        let Doubled(doubled) = self.doubled.get();
+        if now.saturating_sub(began) >= WINDOW {
+            // Half a window's worth would be enough after that.
+            if passed < at_most / 2 || now.saturating_sub(began) >= 2 * WINDOW {
+                self.doubled.set(Doubled(doubled.saturating_sub(1)));
+            }
+            self.window.set((now, 1));
+        } else if passed >= at_most {
+            self.doubled.set(Doubled((doubled + 1).min(MOST_DOUBLED)));
+            self.window.set((now, 1));
+        } else {
+            self.window.set((began, passed + 1));
         }
     }
 
@@ -97,7 +150,8 @@ impl Place {
     fn distance(&self, mean: u64) -> u64 {
         // From 2^-53 to 1, in equal steps.
         let uniform = ((self.next() >> 11) + 1) as f64 / (1_u64 << 53) as f64;
-        (-uniform.ln() * mean as f64).ceil().max(1.0) as u64
+        let mean = mean as f64 * f64::exp2(f64::from(self.doubled.get().0));
+        (-uniform.ln() * mean).ceil().max(1.0) as u64
     }
 
     /// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
@@ -129,14 +183,14 @@ mod tests {
             let mut estimate = 0.0;
             let mut sampled = 0_u32;
             for _ in 0..repeats * count {
-                if place.pass(bytes, MEAN) {
-                    estimate += weight(bytes, MEAN);
+                if let Some(doubled) = place.pass(bytes, MEAN) {
+                    estimate += weight(bytes, MEAN, doubled);
                     sampled += 1;
                 }
             }
             let truth = f64::from(repeats * count);
             // Five standard deviations of a binomial count.
-            let tolerance = 5.0 * f64::from(sampled).sqrt() * weight(bytes, MEAN);
+            let tolerance = 5.0 * f64::from(sampled).sqrt() * weight(bytes, MEAN, Doubled(0));
             let error = (estimate - truth).abs();
             assert!(error <= tolerance.max(1e-9 * truth), "{bytes}: {estimate} of {truth}");
         }
@@ -145,17 +199,54 @@ mod tests {
     #[test]
     fn a_block_far_larger_than_the_mean_is_always_sampled_and_stands_for_itself() {
         let place = Place::new();
-        assert!((0..1000).all(|_| place.pass(1 << 40, 1 << 19)));
-        assert!((weight(1 << 40, 1 << 19) - 1.0).abs() < 1e-12);
-        assert!((weight(1, 0) - 1.0).abs() < 1e-12);
-        assert!(weight(0, 1 << 19) >= 1.0);
+        assert!((0..1000).all(|_| place.pass(1 << 40, 1 << 19).is_some()));
+        assert!((weight(1 << 40, 1 << 19, Doubled(0)) - 1.0).abs() < 1e-12);
+        assert!((weight(1, 0, Doubled(0)) - 1.0).abs() < 1e-12);
+        assert!(weight(0, 1 << 19, Doubled(0)) >= 1.0);
+    }
+
+    #[test]
+    fn a_thread_that_takes_very_much_is_looked_at_less_and_its_estimate_stays_right() {
+        const BYTES: u64 = 1 << 20;
+        const MEAN: u64 = 512 << 10;
+        const AT_MOST: u32 = 10;
+        let place = Place::new();
+        place.seed();
+        let mut now = Duration::from_secs(1000);
+        let (mut estimate, mut sampled, mut variance) = (0.0, 0_u32, 0.0);
+        let blocks = 1_000_000_u32;
+        for _ in 0..blocks {
+            // As `pass` does, with a clock of its own: a block every 20 us, 1000 in a window.
+            now += Duration::from_micros(20);
+            let Some(left) = place.left.get().checked_sub(BYTES).filter(|left| *left > 0) else {
+                let weight = weight(BYTES, MEAN, place.doubled.get());
+                estimate += weight;
+                variance += weight * weight;
+                sampled += 1;
+                place.adapt(now, AT_MOST);
+                place.left.set(place.distance(MEAN));
+                continue;
+            };
+            place.left.set(left);
+        }
+        let windows = blocks / 1000;
+        assert!(sampled < 3 * AT_MOST * windows, "{sampled}");
+        assert!(sampled > AT_MOST * windows / 4, "{sampled}");
+        let error = (estimate - f64::from(blocks)).abs();
+        assert!(error < 6.0 * f64::sqrt(variance), "{estimate} of {blocks}");
+        // And comes back when it takes less.
+        for _ in 0..100 {
+            now += WINDOW * 3;
+            place.adapt(now, AT_MOST);
+        }
+        assert_eq!(place.doubled.get(), Doubled(0));
     }
 
     #[test]
     fn threads_sample_at_different_places() {
         let first = || {
             let place = Place::new();
-            (0..).take_while(|_| !place.pass(1, 1 << 16)).count()
+            (0..).take_while(|_| place.pass(1, 1 << 16).is_none()).count()
         };
         let firsts: std::collections::HashSet<usize> = (0..8).map(|_| first()).collect();
         assert!(firsts.len() > 4, "{firsts:?}");

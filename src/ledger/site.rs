@@ -1,6 +1,6 @@
 //! Where blocks are taken: the stacks of sampled allocations, each kept once.
 
-use super::sample;
+use super::sample::{self, Doubled};
 use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::HashMap;
@@ -165,8 +165,8 @@ impl Site {
         clippy::cast_sign_loss,
         reason = "an estimate, above 0"
     )]
-    fn sampled(&self, bytes: u64) {
-        let weight = sample::weight(bytes, sample::sample_mean().unwrap_or(0));
+    fn sampled(&self, bytes: u64, doubled: Doubled) {
+        let weight = sample::weight(bytes, sample::sample_mean().unwrap_or(0), doubled);
         let [ever_bytes, ever_blocks] = &self.ever;
         ever_bytes.fetch_add((weight * bytes as f64).round() as u64, Ordering::Relaxed);
         ever_blocks.fetch_add((weight * 1000.0).round() as u64, Ordering::Relaxed);
@@ -213,16 +213,30 @@ pub fn set_tracer(tracer: Box<dyn Tracer>) {
     let _ = TRACER.set(tracer);
 }
 
-/// The site of a block of this size that the calling thread takes, if it is sampled.
-pub(super) fn of_block(bytes: u64, door: Option<Family>) -> Option<SiteId> {
-    if !sample::is_sampled(bytes) {
-        return None;
-    }
+/// The site of a block of this size that the calling thread takes, if it is sampled, and how far apart
+/// points lay.
+pub(super) fn of_block(bytes: u64, door: Option<Family>) -> Option<(SiteId, Doubled)> {
+    let doubled = sample::is_sampled(bytes)?;
     let id = TRACER.get()?.site(door)?;
     if let Some(site) = get(id) {
-        site.sampled(bytes);
+        site.sampled(bytes, doubled);
     }
-    Some(id)
+    Some((id, doubled))
+}
+
+/// Whether there is somebody who can tell where threads are.
+pub(super) fn is_traced() -> bool {
+    TRACER.get().is_some()
+}
+
+/// Where the calling thread is, sampled or not.
+pub(super) fn id_here() -> Option<SiteId> {
+    TRACER.get()?.site(None)
+}
+
+/// As [`id_here`].
+pub(super) fn here() -> Option<Arc<Site>> {
+    id_here().and_then(get)
 }
 
 /// All sites, and their keys.

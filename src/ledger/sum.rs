@@ -231,7 +231,7 @@ impl<'a> Summing<'a> {
         let survived = self.collections.wrapping_sub(block.collections);
         self.total.add_reach(size, 1.0, reach, survived);
         let Some(Place { site, found }) = place else { return };
-        let weight = sample::weight(size, self.mean);
+        let weight = sample::weight(size, self.mean, block.size.doubled());
         found.all.add(size, weight);
         // A block may be younger than `now`.
         found.ages.push(self.now.saturating_sub(block.born));

@@ -82,16 +82,16 @@ fn a_block_is_reserved_while_it_lives_and_goes_back_to_its_owner() {
 fn a_block_that_is_not_in_the_books_is_left_alone() {
     let _alone = alone();
     let allocator = Recording::default();
-    let foreign = memory::allocate_memory(64).unwrap();
-    // SAFETY: a live block of this thread's; nothing happens to it.
+    // Not from the heap, which may give an address that was a block's before.
+    let mut foreign = [0_u8; 64];
+    let foreign = foreign.as_mut_ptr();
+    // SAFETY: nothing happens to it.
     assert_eq!(unsafe { free(&allocator, foreign) }, Ok(false));
     // SAFETY: as above.
     assert_eq!(unsafe { reallocate(&allocator, Owner::Library, foreign, 8, None) }, Ok(None));
     // SAFETY: as above.
     assert_eq!(unsafe { reallocate(&allocator, Owner::Library, foreign, 0, None) }, Ok(None));
     assert!(allocator.0.borrow().is_empty());
-    // SAFETY: a live block of this thread's, not used again.
-    unsafe { memory::free_memory(foreign) };
 }
 
 #[test]
@@ -129,8 +129,24 @@ fn a_step_that_fails_undoes_those_before_it() {
     assert!(reserved() < FAR);
     // SAFETY: still live, and not used again.
     assert_eq!(unsafe { free(&Library, block) }, Ok(true));
-    // SAFETY: not in the books any more, so nothing happens.
-    assert_eq!(unsafe { free(&Library, block) }, Ok(false));
+}
+
+#[test]
+fn a_second_release_is_told_and_not_obeyed() {
+    let _alone = alone();
+    let allocator = Recording::default();
+    let block = allocate(&allocator, Owner::Library, 64, None).unwrap();
+    // SAFETY: a live block of this thread's, not used again.
+    assert_eq!(unsafe { free(&allocator, block) }, Ok(true));
+    let before = misuses();
+    allocator.0.borrow_mut().clear();
+    // SAFETY: remembered as freed, so nothing happens.
+    assert_eq!(unsafe { free(&allocator, block) }, Ok(true));
+    // SAFETY: as above.
+    let moved = unsafe { reallocate(&allocator, Owner::Library, block, 128, None) };
+    assert_eq!(moved, Err(Errno::EINVAL));
+    assert!(allocator.0.borrow().is_empty());
+    assert!(misuses() >= before + 2);
 }
 
 #[test]
@@ -160,4 +176,40 @@ fn a_block_of_the_runtimes_stays_where_it_is_if_only_the_library_is_there_to_ask
     assert_eq!(moved, Err(Errno::EINVAL));
     // SAFETY: still live, and not used again.
     assert_eq!(unsafe { free(&allocator, block) }, Ok(true));
+}
+
+#[test]
+fn a_block_of_somebody_elses_is_refused_and_its_reservation_left_alone() {
+    let _alone = alone();
+    let bytes = usize::try_from(2 * FAR).unwrap();
+    let memory = memory::allocate_memory(64).unwrap();
+    bits::reserve_memory(2 * FAR, 2 * FAR).unwrap();
+    enter_reserved(memory, bytes, Family::C).unwrap();
+    // SAFETY: a live block of this thread's; nothing happens to it.
+    assert_eq!(unsafe { free(&Library, memory) }, Err(Errno::EINVAL));
+    for bytes in [0, 32, 4 * bytes] {
+        // SAFETY: as above.
+        let moved = unsafe { reallocate(&Library, Owner::Library, memory, bytes, None) };
+        assert_eq!(moved, Err(Errno::EINVAL), "{bytes}");
+    }
+    // Entered again, as if its owner had freed it behind our back.
+    enter_reserved(memory, bytes, Family::C).unwrap();
+    leave(memory);
+    assert!((2 * FAR..4 * FAR).contains(&reserved()));
+    // SAFETY: remembered as gone, so nothing happens.
+    assert_eq!(unsafe { free(&Library, memory) }, Ok(true));
+    bits::budget().unreserve_memory(2 * FAR, 2 * FAR).unwrap();
+    // SAFETY: a live block of this thread's, not used again.
+    unsafe { memory::free_memory(memory) };
+}
+
+#[test]
+fn what_is_known_of_a_block_fits_beside_its_size() {
+    for owner in [Owner::Library, Owner::Runtime, Owner::Other] {
+        for door in [None, Some(Family::DirectBuffer), Some(Family::C)] {
+            let size = Size::new((1 << Size::BITS) - 1, owner, door).unwrap();
+            assert_eq!((size.owner(), size.family()), (owner, door));
+            assert_eq!(size.bytes(), (1 << Size::BITS) - 1);
+        }
+    }
 }

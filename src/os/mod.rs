@@ -9,6 +9,7 @@ pub(crate) mod clock;
 pub(crate) mod file;
 pub(crate) mod heap;
 pub(crate) mod library;
+pub(crate) mod map;
 pub(crate) mod net;
 pub(crate) mod signal;
 pub(crate) mod thread;

@@ -97,6 +97,13 @@ pub(crate) fn dup2(old: c_int, new: c_int) -> Result<c_int, Errno> {
     checked(unsafe { libc::dup2(old, new) })
 }
 
+/// `poll` on several descriptors, which are told what has come of them.
+pub(crate) fn poll_all(requests: &mut [libc::pollfd], milliseconds: c_int) -> Result<(), Errno> {
+    let count = libc::nfds_t::try_from(requests.len()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: so many pollfds, live for the whole call.
+    checked(unsafe { libc::poll(requests.as_mut_ptr(), count, milliseconds) }).map(drop)
+}
+
 /// A further number for the file of `fd`, not inherited by programs that are started.
 pub(crate) fn duplicate(fd: c_int) -> Result<c_int, Errno> {
     // SAFETY: no pointer goes in.

@@ -7,7 +7,9 @@
 
 mod file;
 mod history;
+mod html;
 mod json;
+mod prometheus;
 mod text;
 
 use crate::bits::{self, Snapshot};
@@ -29,16 +31,25 @@ pub enum Format {
     /// A line for each site: its calls, the outermost first, and its live bytes. What flame graphs
     /// are made of.
     Collapsed,
+    /// Metrics in Prometheus' text format, the field's names for direct buffers next to ours.
+    Prometheus,
+    /// One page for a browser, which needs nothing besides itself: the figures, a flame graph, tables.
+    Html,
 }
 
+/// The names of all formats, for people.
+pub const FORMATS: &str = "text, json, collapsed, html or prometheus";
+
 impl Format {
-    /// The format of that name, as options have it: `text`, `json`, `collapsed`.
+    /// The format of that name, as options have it: one of [`FORMATS`].
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "text" => Some(Self::Text),
             "json" => Some(Self::Json),
             "collapsed" => Some(Self::Collapsed),
+            "prometheus" => Some(Self::Prometheus),
+            "html" => Some(Self::Html),
             _ => None,
         }
     }
@@ -61,6 +72,19 @@ pub trait Runtime: Send + Sync {
     fn natives(&self) -> Vec<NativeCalls>;
     /// Looks at its heap: all buffers with memory below it. `None` if it can't be looked at now.
     fn walk(&self) -> Option<Walk>;
+    /// What it counts of its direct buffers itself. `None` if it can't be asked now.
+    fn direct_buffers(&self) -> Option<BufferPool>;
+}
+
+/// A managed runtime's direct buffers, in its own figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferPool {
+    /// Bytes, with slack for alignment.
+    pub used_bytes: i64,
+    /// Bytes, as the program asked for them.
+    pub capacity_bytes: i64,
+    /// How many.
+    pub buffers: i64,
 }
 
 /// The names of a managed runtime.
@@ -156,6 +180,11 @@ pub fn report(format: Format, ask: Ask) -> String {
         Format::Text => text::text(&report),
         Format::Json => format!("{:#}\n", json::json(&report)),
         Format::Collapsed => collapsed(&report.sums),
+        Format::Prometheus => {
+            let pool = RUNTIME.get().and_then(|runtime| runtime.direct_buffers());
+            prometheus::prometheus(&report, pool)
+        }
+        Format::Html => html::html(&report),
     }
 }
 

@@ -148,27 +148,31 @@ fn write_icebergs(out: &mut String, report: &Report) -> Result {
 }
 
 fn write_pools(out: &mut String, report: &Report) -> Result {
-    for sum in &report.sums.pools {
-        heading(out, &format!("Kept by a pool ({})", how(report)))?;
-        row(out, sum.pool.name(), sum.bytes, sum.blocks)?;
-        sum.threads.iter().take(MOST).try_for_each(|thread| write_thread(out, thread))?;
+    if report.sums.pools.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    heading(out, "Kept by pools, and for which threads")?;
+    for sum in &report.sums.pools {
+        row(out, sum.pool.name(), sum.bytes, sum.blocks)?;
+        for thread in sum.threads.iter().take(MOST) {
+            row(out, &format!("  {}", thread_text(thread)), thread.bytes, thread.blocks)?;
+        }
+    }
+    writeln!(out, "  ({})", how(report))
 }
 
 fn write_origins(out: &mut String, report: &Report) -> Result {
     if report.sums.origins.is_empty() {
         return Ok(());
     }
-    heading(out, &format!("Whose code took it ({})", how(report)))?;
+    heading(out, "Whose code took it")?;
     for sum in report.sums.origins.iter().take(MOST) {
-        let what = match &sum.origin.location {
-            Some(location) => format!("{location} ({})", sum.origin.loader),
-            None => sum.origin.loader.clone(),
-        };
-        row(out, &what, sum.bytes, sum.blocks)?;
+        if let Some(location) = &sum.origin.location {
+            writeln!(out, "  {location}")?;
+        }
+        row(out, &sum.origin.loader, sum.bytes, sum.blocks)?;
     }
-    Ok(())
+    writeln!(out, "  ({})", how(report))
 }
 
 fn write_threads(out: &mut String, report: &Report) -> Result {
@@ -176,12 +180,13 @@ fn write_threads(out: &mut String, report: &Report) -> Result {
         return Ok(());
     }
     heading(out, "Threads that took what is live")?;
-    report.sums.threads.iter().take(MOST).try_for_each(|sum| write_thread(out, sum))
+    let shown = report.sums.threads.iter().take(MOST);
+    shown.into_iter().try_for_each(|sum| row(out, &thread_text(sum), sum.bytes, sum.blocks))
 }
 
-fn write_thread(out: &mut String, sum: &ThreadSum) -> Result {
+fn thread_text(sum: &ThreadSum) -> String {
     let name = thread_name(sum.thread).unwrap_or_else(|| "ended".to_owned());
-    row(out, &format!("{} ({name})", sum.thread), sum.bytes, sum.blocks)
+    format!("{} ({name})", sum.thread)
 }
 
 fn write_traffic(out: &mut String, report: &Report) -> Result {

@@ -1,8 +1,11 @@
 //! The agent and the Java library in one JVM: one copy of the library, one budget.
 
 use crate::common::{child, jdk, library};
+use crate::program::{number, read_report, report_file};
+use crate::sites::owned_by;
 use crate::{LIMIT, agentpath};
 use jdk::{Jdk, class_path, java_library, on_each, programs};
+use serde_json::json;
 use std::process::Command;
 
 /// A `java` with the agent and the Java library.
@@ -22,6 +25,40 @@ fn the_java_library_shares_the_agents_budget() {
             let run = child::run(&mut java, LIMIT, "a JDK");
             assert!(run.status.success(), "JDK {}: {java:?}\n{}", jdk.version, run.output);
             assert!(run.output.ends_with("OneBudget: ok\n"), "{java:?}\n{}", run.output);
+        }
+    });
+}
+
+#[test]
+fn the_java_librarys_blocks_are_in_the_books_and_go_back_by_their_own_door_alone() {
+    on_each(jdk::all(), |jdk| {
+        for allocator in ["offheap", "jdk"] {
+            let file = report_file(&format!("library-{allocator}-{}", jdk.version));
+            let options =
+                format!("report={},format=json,sample=0,allocator={allocator}", file.display());
+            let mut java = java(jdk, &options);
+            if jdk.version >= 9 {
+                java.args(["--add-opens", "java.base/java.nio=ALL-UNNAMED"]);
+            }
+            let run = child::run(java.arg("LibraryBlocks"), LIMIT, "a JDK");
+            let what = format!("JDK {}: {java:?}\n{}", jdk.version, run.output);
+            assert!(run.status.success(), "{what}");
+            assert!(run.output.ends_with("LibraryBlocks: ok, 100\n"), "{what}");
+            let report = read_report(&file);
+            for (method, bytes, blocks) in [("direct", 3_000_000, 100), ("raw", 500_000, 10)] {
+                let sites = owned_by(&report, &format!("LibraryBlocks.{method}:"));
+                assert_eq!(sites.len(), 1, "{what}{sites:#?}");
+                assert_eq!(sites[0]["family"], "offheap library", "{what}");
+                assert_eq!(sites[0]["live_bytes"], bytes, "{what}");
+                assert_eq!(sites[0]["live_blocks"], blocks, "{what}");
+            }
+            let families = report["families"].as_array().expect("families");
+            let librarys = families.iter().find(|sum| sum["family"] == "offheap library");
+            let sum = librarys.expect("the library's");
+            assert_eq!((&sum["live_bytes"], &sum["live_blocks"]), (&json!(3_500_000), &json!(110)));
+            let threads = report["threads"].as_array().expect("threads");
+            let all: u64 = threads.iter().map(|sum| number(sum, "/live_bytes")).sum();
+            assert_eq!(all, number(&report, "/memory/live_bytes"), "{what}");
         }
     });
 }

@@ -52,6 +52,7 @@ fn options_that_are_not_understood_end_the_jvm_with_one_line_before_it_starts() 
         ("natives=foo", "memory,net,nio"),
         ("allocator=tcmalloc", "offheap"),
         ("format=xml", "json"),
+        ("metrics=65536", "HOST:PORT"),
         ("report=%q", "%p"),
         ("serve=no", "serve=off"),
         ("strict=yes", "strict"),

@@ -21,6 +21,10 @@ impl Report {
         natives.iter().filter(is_meant).filter_map(|of| of.get("answered")?.as_u64()).sum()
     }
 
+    pub(crate) fn value(&self) -> &Value {
+        &self.0
+    }
+
     pub(crate) fn number(&self, part: &str, name: &str) -> u64 {
         program::number(&self.0, &format!("/{part}/{name}"))
     }

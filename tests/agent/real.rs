@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 /// The drivers' classes and the programs' jars, as a class path.
-static CLASS_PATH: LazyLock<String> = LazyLock::new(|| {
+pub(crate) static CLASS_PATH: LazyLock<String> = LazyLock::new(|| {
     let target: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join("real");
     let mut maven = Command::new("mvn");
     maven.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real"));

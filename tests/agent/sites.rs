@@ -18,11 +18,15 @@ fn report(jdk: &Jdk, sample: &str, dropped: u32) -> Value {
     read_report(&file)
 }
 
-/// The sites whose owner is this method of the program.
-fn owned_by<'a>(report: &'a Value, method: &str) -> Vec<&'a Value> {
-    let owner = format!("KnownLeak.{method}:");
+/// The sites whose owner begins so.
+pub(crate) fn owned_by<'a>(report: &'a Value, owner: &str) -> Vec<&'a Value> {
     let sites = report["sites"].as_array().expect("sites");
-    sites.iter().filter(|s| s["owner"].as_str().is_some_and(|o| o.starts_with(&owner))).collect()
+    sites.iter().filter(|s| s["owner"].as_str().is_some_and(|o| o.starts_with(owner))).collect()
+}
+
+/// The sites whose owner is this method of `KnownLeak`.
+fn of_method<'a>(report: &'a Value, method: &str) -> Vec<&'a Value> {
+    owned_by(report, &format!("KnownLeak.{method}:"))
 }
 
 fn sum(sites: &[&Value], figure: &str) -> u64 {
@@ -34,18 +38,18 @@ fn every_block_known_the_sites_are_exact() {
     on_each(jdk::all(), |jdk| {
         let report = report(jdk, "0", 100_000);
         for (method, bytes, blocks) in TRUTH {
-            let sites = owned_by(&report, method);
+            let sites = of_method(&report, method);
             assert_eq!(sites.len(), 1, "JDK {}, {method}: {sites:#?}", jdk.version);
             assert_eq!(sum(&sites, "live_bytes"), bytes, "JDK {}, {method}", jdk.version);
             assert_eq!(sum(&sites, "live_blocks"), blocks, "JDK {}, {method}", jdk.version);
             assert_eq!(sum(&sites, "allocated_bytes"), bytes, "JDK {}, {method}", jdk.version);
             assert_eq!(sites[0]["family"], "direct buffer", "JDK {}", jdk.version);
         }
-        let raw = owned_by(&report, "raw");
+        let raw = of_method(&report, "raw");
         assert_eq!(sum(&raw, "live_bytes"), 7_000_000, "JDK {}: {raw:#?}", jdk.version);
         assert!(raw.iter().all(|site| site["family"] == "Unsafe"), "JDK {}: {raw:#?}", jdk.version);
         // The thread has ended, and the JDK has given its buffer back.
-        assert_eq!(owned_by(&report, "write"), Vec::<&Value>::new(), "JDK {}", jdk.version);
+        assert_eq!(of_method(&report, "write"), Vec::<&Value>::new(), "JDK {}", jdk.version);
 
         let all: u64 = sum(
             &report["sites"].as_array().expect("sites").iter().collect::<Vec<_>>(),
@@ -62,7 +66,7 @@ fn a_sample_finds_the_same_sites_and_estimates_them() {
     on_each(jdk::all(), |jdk| {
         let report = report(jdk, "64k", 100_000);
         for (method, bytes, _) in TRUTH {
-            let sites = owned_by(&report, method);
+            let sites = of_method(&report, method);
             let estimate = sum(&sites, "live_bytes");
             let sampled = sum(&sites, "sampled_blocks");
             assert!(sampled > 0, "JDK {}, {method}", jdk.version);

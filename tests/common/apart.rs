@@ -45,6 +45,11 @@ impl Running {
         }
     }
 
+    /// What it has written to stderr so far.
+    pub(crate) fn stderr(&mut self) -> String {
+        child::text(&mut self.stderr)
+    }
+
     /// Waits for its end; one that runs longer than `limit` is killed, and its outputs shown.
     pub(crate) fn finish(mut self, limit: Duration) -> Apart {
         let status = child::wait(&mut self.child, limit);

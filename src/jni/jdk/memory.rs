@@ -161,9 +161,11 @@ impl Allocator for Blocks<'_, '_> {
         block: *mut u8,
         bytes: usize,
     ) -> Result<*mut u8, Refused> {
-        if owner == Owner::Library {
+        match owner {
             // SAFETY: the caller guarantees the block.
-            return Ok(unsafe { memory::reallocate_memory(block, bytes) }?);
+            Owner::Library => return Ok(unsafe { memory::reallocate_memory(block, bytes) }?),
+            Owner::Runtime => {}
+            Owner::Other => return Err(Refused::Thrown(Exception::illegal_argument())),
         }
         let bytes = java_size(bytes)?;
         // SAFETY: the caller guarantees the block.
@@ -171,8 +173,8 @@ impl Allocator for Blocks<'_, '_> {
         self.answer(moved.map_err(Refused::Thrown)?)
     }
 
-    fn reaches(&self, _owner: Owner) -> bool {
-        true
+    fn reaches(&self, owner: Owner) -> bool {
+        owner != Owner::Other
     }
 
     unsafe fn free(&self, owner: Owner, block: *mut u8) {
@@ -184,6 +186,7 @@ impl Allocator for Blocks<'_, '_> {
                 // SAFETY: the caller guarantees the block.
                 let _ = unsafe { self.free_by_original(address(block)) };
             }
+            Owner::Other => {} // not reached
         }
     }
 }
@@ -227,7 +230,7 @@ fn taken(block: Result<*mut u8, Refused>) -> Result<Option<jlong>, Exception> {
 /// `block` is live, or 0; no one uses it from here on.
 unsafe fn free(blocks: &Blocks<'_, '_>, block: jlong) -> Result<(), Exception> {
     // SAFETY: the caller guarantees the block.
-    // An error there can't be: this caller reaches both owners.
+    // An error is that it is a direct block of the library, which has its own way back.
     let freed = unsafe { ledger::free(blocks, pointer(block)) };
     if freed.map_err(|_| Exception::illegal_argument())? {
         return Ok(());

@@ -6,5 +6,7 @@
  * {@code --enable-native-access=ALL-UNNAMED} on the class path.
  */
 module io.offheap {
+    requires static java.management; // for OffHeap.registerMXBean alone
+
     exports io.offheap;
 }

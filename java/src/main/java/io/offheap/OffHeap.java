@@ -1,5 +1,7 @@
 package io.offheap;
 
+import java.util.Objects;
+
 /**
  * Whether the native library is there, and what it is.
  *
@@ -112,7 +114,78 @@ public final class OffHeap {
         Bits.setMaxMemory(bytes);
     }
 
+    /**
+     * A report of this moment for people: what is live, of which kind, the limit, what the sockets have moved. Under
+     * the agent it tells of what the JVM itself takes, too, and who has taken what is live.
+     *
+     * @return lines of text
+     * @throws UnsatisfiedLinkError when the library is not available
+     */
+    public static String report() {
+        return report("text");
+    }
+
+    /**
+     * A report of this moment.
+     *
+     * @param format {@code text} as {@link #report()}; {@code json}, everything; {@code collapsed}, a line for each
+     *        stack and its live bytes, for flame graphs; {@code prometheus}, metrics in Prometheus' text format
+     * @return the report
+     * @throws IllegalArgumentException when there is no such format; its message names those there are
+     * @throws UnsatisfiedLinkError when the library is not available
+     */
+    public static String report(String format) {
+        Objects.requireNonNull(format);
+        NativeLibrary.ensure();
+        return report0(format);
+    }
+
+    /**
+     * The figures as a bean. It needs no module but {@code java.base}.
+     *
+     * @return the bean, whose methods throw {@link UnsatisfiedLinkError} when the library is not available
+     */
+    public static OffHeapMXBean mxBean() {
+        return Figures.INSTANCE;
+    }
+
+    /**
+     * Registers {@link #mxBean} with the platform's MBean server, unless that was done before. It stays there. Its name
+     * is {@code io.offheap:type=OffHeap}; when another class loader has registered a bean of its own copy of these
+     * classes, it is that name with {@code ,loader=2} and so on behind it.
+     *
+     * @return the name of the bean
+     * @throws UnsupportedOperationException when this Java runs without the module {@code java.management}
+     * @throws IllegalStateException when the server refuses the bean
+     * @throws UnsatisfiedLinkError when the library is not available
+     */
+    public static String registerMXBean() {
+        NativeLibrary.ensure();
+        try {
+            return Management.register();
+        } catch (NoClassDefFoundError | IllegalAccessError absent) {
+            throw new UnsupportedOperationException(
+                    "this Java runs without the module java.management; --add-modules java.management adds it", absent);
+        }
+    }
+
+    /** As {@code budget0} has them. */
+    static long[] budget() {
+        NativeLibrary.ensure();
+        long[] figures = new long[9];
+        budget0(figures);
+        return figures;
+    }
+
     static native String version0();
+
+    private static native String report0(String format);
+
+    /**
+     * Writes limit, live bytes, capacity, live blocks, their peaks (bytes, blocks), what was ever taken (bytes, blocks),
+     * refusals.
+     */
+    private static native void budget0(long[] figures);
 
     private static native void counters0(long[] figures);
 

@@ -2,7 +2,8 @@
  * The JDK's off-heap half, done by one native library: memory, its budget, direct buffers, socket streams.
  *
  * <ul>
- * <li>{@link io.offheap.OffHeap}: is the library there, and if not, why; its version and counters.
+ * <li>{@link io.offheap.OffHeap}: is the library there, and if not, why; its version and counters; reports.
+ * <li>{@link io.offheap.OffHeapMXBean}: the figures by JMX.
  * <li>{@link io.offheap.Unsafe}: memory by address, as {@code sun.misc.Unsafe}.
  * <li>{@link io.offheap.Bits}: the budget of direct memory and access in either byte order, as {@code java.nio.Bits}.
  * <li>{@link io.offheap.DirectByteBuffer}: {@link java.nio.ByteBuffer}s over that memory.

@@ -9,10 +9,12 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.management.ManagementFactory;
 import java.lang.ref.WeakReference;
 import java.lang.reflect.InvocationTargetException;
 import java.net.Socket;
 import java.nio.ByteBuffer;
+import javax.management.ObjectName;
 import org.junit.jupiter.api.Test;
 
 /** The library once more in the same process, from the jar, for the classes of another class loader. */
@@ -107,6 +109,19 @@ class ClassLoaderTest {
         } finally {
             System.clearProperty("io.offheap.cleaner.idle");
         }
+    }
+
+    @Test
+    void its_bean_has_a_name_of_its_own() throws Exception {
+        assertEquals("io.offheap:type=OffHeap", OffHeap.registerMXBean());
+        Class<?> another = new Another(null).loadClass("io.offheap.OffHeap");
+        for (int i = 0; i < 2; i++) {
+            Object name = another.getMethod("registerMXBean").invoke(null);
+            assertEquals("io.offheap:type=OffHeap,loader=2", name);
+        }
+        ObjectName name = new ObjectName("io.offheap:type=OffHeap,loader=2");
+        Object version = ManagementFactory.getPlatformMBeanServer().getAttribute(name, "Version");
+        assertEquals(OffHeap.version(), version);
     }
 
     private static WeakReference<ClassLoader> used(ClassLoader loader) throws Exception {

@@ -1,0 +1,114 @@
+//! Where a field stands in the order in which the tool interface counts an object's fields: first
+//! those of all its interfaces, then those of its classes, the uppermost first.
+
+use super::vm::{Error, Jvmti, Table, Text, call, raw};
+use core::ptr;
+use jni::Env;
+use jni::objects::JClass;
+use jvmti_bindings::sys::jni::{jclass, jfieldID, jint};
+use jvmti_bindings::sys::jvmti::{JVMTI_ERROR_CLASS_NOT_PREPARED, JVMTI_ERROR_NOT_FOUND};
+
+/// How many fields the class itself declares.
+fn count(jvmti: Jvmti, class: &JClass<'_>) -> Result<jint, Error> {
+    fields(jvmti, class).map(|fields| fields.count())
+}
+
+fn fields(jvmti: Jvmti, class: &JClass<'_>) -> Result<Table<jfieldID>, Error> {
+    let mut fields = Table::new(jvmti);
+    let (count_to, fields_to) = fields.places();
+    call!(jvmti, GetClassFields(raw(class), count_to, fields_to))?;
+    Ok(fields)
+}
+
+/// The place of a field among those that the class itself declares.
+pub(super) fn own_index(jvmti: Jvmti, class: &JClass<'_>, name: &str) -> Result<jint, Error> {
+    for (index, field) in (0..).zip(fields(jvmti, class)?.as_slice()) {
+        let mut text = Text::new(&jvmti);
+        let (text_to, none) = (text.place(), ptr::null_mut());
+        call!(jvmti, GetFieldName(raw(class), *field, text_to, none, ptr::null_mut()))?;
+        if text.to_owned() == name {
+            return Ok(index);
+        }
+    }
+    Err(JVMTI_ERROR_NOT_FOUND)
+}
+
+/// How many fields all interfaces of the class have. The class stands for its superclasses too.
+pub(super) fn of_interfaces(
+    jvmti: Jvmti,
+    env: &mut Env<'_>,
+    class: &JClass<'_>,
+) -> Result<jint, Error> {
+    let mut found: Vec<JClass<'_>> = Vec::new();
+    let mut next = add_interfaces(jvmti, env, class, &mut found);
+    let mut above = env.get_superclass(class).ok().flatten();
+    while let Some(class) = above {
+        next = next.and_then(|()| add_interfaces(jvmti, env, &class, &mut found));
+        above = env.get_superclass(&class).ok().flatten();
+    }
+    next?;
+    let mut all = 0;
+    for interface in &found {
+        all += count(jvmti, interface)?;
+    }
+    Ok(all)
+}
+
+/// Adds the interfaces that the class names, and those that they name.
+fn add_interfaces<'local>(
+    jvmti: Jvmti,
+    env: &mut Env<'local>,
+    class: &JClass<'_>,
+    found: &mut Vec<JClass<'local>>,
+) -> Result<(), Error> {
+    let mut named: Table<jclass> = Table::new(jvmti);
+    let (count_to, classes_to) = named.places();
+    call!(jvmti, GetImplementedInterfaces(raw(class), count_to, classes_to))?;
+    for interface in named.as_slice() {
+        // SAFETY: a local reference to a class, made for us by the call.
+        let interface = unsafe { JClass::from_raw(env, interface.cast()) };
+        let known = |other: &JClass<'_>| env.is_same_object(other, &interface).unwrap_or(true);
+        if found.iter().any(known) {
+            continue;
+        }
+        let index = found.len();
+        found.push(interface);
+        // Again by index: the list grows.
+        let Some(interface) = found.get(index) else { continue };
+        // SAFETY: the same reference, which lives as long as the frame that `found` is of.
+        let interface = unsafe { JClass::from_raw(env, interface.as_raw()) };
+        add_interfaces(jvmti, env, &interface, found)?;
+    }
+    Ok(())
+}
+
+/// All classes that are `class` or extend it, save those that are or extend `without`, and those that
+/// are not ready: they have no objects.
+pub(super) fn loaded_subclasses<'local>(
+    jvmti: Jvmti,
+    env: &mut Env<'local>,
+    class: &JClass<'_>,
+    without: &JClass<'_>,
+) -> Result<Vec<JClass<'local>>, Error> {
+    let mut loaded: Table<jclass> = Table::new(jvmti);
+    let (count_to, classes_to) = loaded.places();
+    call!(jvmti, GetLoadedClasses(count_to, classes_to))?;
+    let mut found = Vec::new();
+    for candidate in loaded.as_slice() {
+        // SAFETY: a local reference to a class, made for us by the call.
+        let candidate = unsafe { JClass::from_raw(env, candidate.cast()) };
+        let extends = |env: &mut Env<'_>, class: &JClass<'_>| {
+            env.is_assignable_from(&candidate, class).unwrap_or(false)
+        };
+        if extends(env, class) && !extends(env, without) {
+            match count(jvmti, &candidate) {
+                Err(JVMTI_ERROR_CLASS_NOT_PREPARED) => {}
+                counted => {
+                    counted?;
+                    found.push(candidate);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
