@@ -156,7 +156,10 @@ fn exchange(
     let Request { format, mark, icebergs } = request;
     let mark = if *mark { " mark" } else { "" };
     let icebergs = if *icebergs { " icebergs" } else { "" };
-    (&*stream).write_all(format!("report {format}{mark}{icebergs}\n").as_bytes())?;
+    let asked = (&*stream).write_all(format!("report {format}{mark}{icebergs}\n").as_bytes());
+    // Who is refused unheard finds in the answer why.
+    asked
+        .or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })?;
 
     let mut answer = BufReader::new(stream);
     let mut head = String::new();
@@ -208,6 +211,15 @@ mod tests {
         ] {
             assert_eq!(after(answer).unwrap_err().kind(), kind, "{answer:?}");
         }
+    }
+
+    #[test]
+    fn a_refusal_that_comes_before_the_request_is_read() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        far.write_all(b"error not you\n").unwrap();
+        drop(far);
+        let answer = exchange(&near, &Request::default(), Duration::from_secs(10)).unwrap();
+        assert_eq!(answer, Err("answers: not you".to_owned()));
     }
 
     #[test]

@@ -29,7 +29,7 @@ offheap run [OPTIONS] -- COMMAND [ARGS...]
       --strict                 fails where the JVM would else go on with a native of its own
 offheap report PID [OPTIONS]
     Prints a report of a running JVM that has the agent: who holds what below its heap.
-      --format text|json|collapsed
+      --format text|json|collapsed|html|prometheus
                                what it looks like, by default text
       --mark                   the next report tells growth from this one on
       --icebergs               looks which buffers can still be reached; that stops the program

@@ -339,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_report_comes_with_its_length_in_every_format() {
-        for format in ["text", "json", "collapsed"] {
+        for format in ["text", "json", "collapsed", "html", "prometheus"] {
             for more in ["", " mark", " icebergs", " mark icebergs"] {
                 let answer = answer_to(format!("report {format}{more}\n").as_bytes());
                 let (head, report) = answer.split_once('\n').unwrap();
