@@ -1,9 +1,12 @@
 //! The `offheap` command: finds the subcommand, runs it, reports its failure.
 
+mod ask;
 mod demo;
 mod install;
 mod jdk;
 mod run;
+mod top;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -20,9 +23,24 @@ offheap run [OPTIONS] -- COMMAND [ARGS...]
       --allocator offheap|jdk  where blocks come from; jdk: the JVM, we only count and limit
       --report FILE|stderr     where the report goes, by default stderr; %p in FILE is the process
       --format text|json       what it looks like
+      --serve on|off           whether `offheap report` and `offheap top` can ask; by default on
       --metrics FILE|PORT      for Prometheus: a file written every 10 s, or HTTP at [HOST:]PORT
       --verbose                says what is bound
       --strict                 fails where the JVM would else go on with a native of its own
+offheap report PID [OPTIONS]
+    Prints a report of a running JVM that has the agent: who holds what below its heap.
+      --format text|json|collapsed|html|prometheus
+                               what it looks like, by default text
+      --mark                   the next report tells growth from this one on
+      --icebergs               looks which buffers can still be reached; that stops the program
+      --output FILE            puts it into FILE
+offheap top PID [OPTIONS]
+    Shows the same again and again, and how fast it grows. Keys are in the last line. Without a
+    terminal it prints a block of text each time.
+      --interval SECONDS       between two looks, by default 1
+      --sort bytes|growth|blocks|age
+                               what comes first, by default what holds most bytes
+      --count N                ends after N looks
 offheap demo [FILE]
     Runs an unmodified Java program on a stock JVM and on our natives, side by side. Then moves a
     real file (by default the JDK's own image) through our socket streams and buffers, compares
@@ -65,6 +83,8 @@ fn dispatch(arguments: Vec<OsString>) -> Result<(), Failure> {
     match command.to_str() {
         Some("demo") => demo::run(arguments),
         Some("run") => run::run(arguments),
+        Some("report") => watch::run(arguments),
+        Some("top") => top::run(arguments),
         Some("install") => install::run(arguments),
         Some("--version" | "-V") => print(concat!("offheap ", env!("CARGO_PKG_VERSION"), "\n")),
         Some("--help" | "-h") => print(USAGE),

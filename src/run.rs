@@ -16,7 +16,8 @@ const TOOL_OPTIONS: &str = "JAVA_TOOL_OPTIONS";
 /// JDK 8 takes no notice of a `JAVA_TOOL_OPTIONS` of this length or more, and does not say so.
 const TOO_LONG_FOR_8: usize = 1024;
 
-const OPTIONS: [&str; 6] = ["limit", "natives", "allocator", "report", "format", "metrics"];
+const OPTIONS: [&str; 7] =
+    ["limit", "natives", "allocator", "report", "format", "metrics", "serve"];
 const FLAGS: [&str; 2] = ["verbose", "strict"];
 
 /// `run [OPTIONS] -- COMMAND [ARGS...]`; comes back only if the command can't be started.

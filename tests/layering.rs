@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 8] = [
 const AGENT_MAY_USE: &str = "crate::jni::natives";
 
 /// The files of the command: a crate of its own, which sees only what the library publishes.
-const COMMAND: [&str; 5] = ["main", "install", "demo", "jdk", "run"];
+const COMMAND: [&str; 8] = ["main", "install", "demo", "jdk", "run", "ask", "watch", "top"];
 
 fn layer(room: &str) -> Option<usize> {
     LAYERS.iter().position(|rooms| rooms.contains(&room))

@@ -18,6 +18,7 @@ mod metrics;
 mod options;
 mod origin;
 mod report;
+mod serve;
 mod stack;
 mod vm;
 
@@ -432,11 +433,13 @@ unsafe extern "system" fn vm_init(jvmti: *mut jvmtiEnv, env: *mut JNIEnv, _threa
             }
         }
         metrics::start(agent);
+        serve::start(&agent.options);
     });
 }
 
 unsafe extern "system" fn vm_death(_jvmti: *mut jvmtiEnv, _env: *mut JNIEnv) {
     on_event(|agent| {
+        serve::stop();
         report::at_exit(agent);
         metrics::at_exit(agent);
         agent.is_live.store(false, Ordering::Release);

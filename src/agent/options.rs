@@ -27,6 +27,8 @@ pub(super) struct Options {
     pub(super) misuse: Misuse,
     /// So many of a hundred blocks are guarded.
     pub(super) guard: Option<u8>,
+    /// Whether reports can be asked for from outside.
+    pub(super) serve: bool,
     /// Every binding is told on stderr.
     pub(super) verbose: bool,
     /// A native that can't be bound ends the program.
@@ -46,6 +48,7 @@ impl Default for Options {
             icebergs: None,
             misuse: Misuse::Known,
             guard: None,
+            serve: true,
             verbose: false,
             strict: false,
         }
@@ -149,7 +152,8 @@ impl fmt::Display for BadOption {
 const ALL: &str = "limit=SIZE|N%, natives=memory,net,nio, allocator=offheap|jdk, \
                    report=FILE|stderr, format=text|json|collapsed|html|prometheus, \
                    metrics=FILE|PORT|HOST:PORT, sample=SIZE, icebergs=report|collect, share=N%, \
-                   interval=TIME, misuse=off|warn|abort, guard=N%, verbose, strict";
+                   interval=TIME, misuse=off|warn|abort, guard=N%, serve=on|off, \
+                   verbose, strict";
 const LIMIT: &str = "limit=SIZE, a number above 0 with k, m or g, such as limit=512m, or limit=N% \
                      of the container's memory, 1% to 100%";
 const LIMIT_NATIVES: &str = "limit= only with the natives that it limits: natives=memory";
@@ -157,7 +161,7 @@ const NATIVES: &str = "natives= one or more of memory,net,nio";
 const ALLOCATOR: &str = "allocator=offheap or allocator=jdk";
 const REPORT: &str =
     "report=stderr, or report=FILE, in which %p stands for the process and %% for %";
-const FORMAT: &str = "format=text, json, collapsed, html or prometheus";
+pub(super) const FORMAT: &str = "format=text, json, collapsed, html or prometheus";
 const METRICS: &str = "metrics=FILE, in which %p stands for the process and %% for %, or metrics=PORT \
                        or metrics=HOST:PORT for HTTP, the port from 0 (any) to 65535";
 const SAMPLE: &str = "sample=SIZE, a number with k, m or g, such as sample=512k; 0 is every block";
@@ -167,6 +171,7 @@ const INTERVAL: &str = "interval=TIME, a number above 0 with ms, s or m, such as
 const WITH_COLLECT: &str = "share= and interval= only with icebergs=collect";
 const MISUSE: &str = "misuse=off, misuse=warn or misuse=abort";
 const GUARD: &str = "guard=N% of the blocks, 1% to 100%";
+const SERVE: &str = "serve=on or serve=off";
 const FLAG: &str = "verbose and strict without a value";
 const ONCE: &str = "each option once";
 
@@ -249,6 +254,9 @@ impl Options {
                     let interval = value.and_then(duration);
                     collect_interval = Some((word, interval.ok_or_else(|| bad(INTERVAL))?));
                 }
+                ("serve", Some("on")) => options.serve = true,
+                ("serve", Some("off")) => options.serve = false,
+                ("serve", _) => return Err(bad(SERVE)),
                 ("verbose", None) => options.verbose = true,
                 ("strict", None) => options.strict = true,
                 ("verbose" | "strict", Some(_)) => return Err(bad(FLAG)),
@@ -407,13 +415,14 @@ mod tests {
             })),
             misuse: Misuse::Abort,
             guard: Some(5),
+            serve: false,
             verbose: true,
             strict: true,
         };
         let forward = "limit=64m,natives=memory,nio,allocator=jdk,report=/tmp/report-%p-%%.json,\
                        format=json,metrics=9400,sample=0,icebergs=collect,share=40%,interval=5m,\
-                       misuse=abort,guard=5%,verbose,strict";
-        let backward = "guard=5%,strict,misuse=abort,interval=300s,verbose,share=40%,icebergs=collect,\
+                       misuse=abort,guard=5%,serve=off,verbose,strict";
+        let backward = "guard=5%,serve=off,strict,misuse=abort,interval=300s,verbose,share=40%,icebergs=collect,\
                         metrics=127.0.0.1:9400,sample=0k,format=json,report=/tmp/report-%p-%%.json,allocator=jdk,\
                         natives=nio,memory,limit=65536k";
         assert_eq!(parse(forward).unwrap(), expected);
@@ -508,6 +517,9 @@ mod tests {
             ("sample=-1", "sample=-1", SAMPLE),
             ("sample", "sample", SAMPLE),
             ("sample=1%", "sample=1%", SAMPLE),
+            ("serve", "serve", SERVE),
+            ("serve=", "serve=", SERVE),
+            ("serve=no", "serve=no", SERVE),
             ("icebergs", "icebergs", ICEBERGS),
             ("icebergs=off", "icebergs=off", ICEBERGS),
             ("icebergs=collect,share=20", "share=20", SHARE),

@@ -46,6 +46,12 @@ pub(crate) fn exit(code: c_int) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// `geteuid`: the user as whom this process acts.
+pub(crate) fn effective_user() -> libc::uid_t {
+    // SAFETY: no precondition.
+    unsafe { libc::geteuid() }
+}
+
 /// The kernel's number of the calling thread, asked once a thread; 0 if there is none.
 pub(crate) fn thread_id() -> u32 {
     use core::cell::Cell;

@@ -110,6 +110,18 @@ pub(crate) fn duplicate(fd: c_int) -> Result<c_int, Errno> {
     checked(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) })
 }
 
+/// `SO_PEERCRED`: the user who was at the other end of a Unix socket when it was connected.
+pub(crate) fn peer_user(fd: c_int) -> Result<libc::uid_t, Errno> {
+    let mut peer = libc::ucred { pid: 0, uid: libc::uid_t::MAX, gid: libc::gid_t::MAX };
+    let mut size = libc::socklen_t::try_from(size_of::<libc::ucred>()).unwrap_or(0);
+    let to = (&raw mut peer).cast();
+    // SAFETY: the out-parameter has the size that is passed along.
+    checked(unsafe {
+        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERCRED, to, &raw mut size)
+    })?;
+    Ok(peer.uid)
+}
+
 /// `EBADF` if the number is not an open descriptor.
 pub(crate) fn check_open(fd: c_int) -> Result<(), Errno> {
     // SAFETY: no pointer goes in.

@@ -18,6 +18,7 @@ use crate::{net, nio};
 pub use file::put;
 pub use history::Moment;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// How a report is written.
@@ -124,6 +125,13 @@ static RUNTIME: OnceLock<Box<dyn Runtime>> = OnceLock::new();
 pub fn set_runtime(runtime: Box<dyn Runtime>) {
     // There is one runtime in a process.
     let _ = RUNTIME.set(runtime);
+}
+
+/// The socket on which the process of that number, as it is called where it runs, is asked for
+/// reports.
+#[must_use]
+pub fn socket(process: u32) -> PathBuf {
+    format!("/tmp/.offheap_pid{process}").into()
 }
 
 /// Looks at how much is live, for the history in reports: to be called about once a second. Quick,

@@ -75,7 +75,12 @@ fn a_jvm_that_is_killed_leaves_no_half_report() {
     on_each(jdk::all(), |jdk| {
         let file = report_file(&format!("killed-{}", jdk.version));
         let options = format!("report={}", file.display());
-        let killed = ended_by(java(jdk, Some(&options)), "KILL", |_| ());
+        let mut socket = None;
+        let killed = ended_by(java(jdk, Some(&options)), "KILL", |child| {
+            socket = Some(offheap::report::socket(child.id()));
+        });
+        // This stays, until another process gets the number.
+        let _ = std::fs::remove_file(socket.expect("its place"));
         assert_eq!(killed.status.signal(), Some(9));
         assert!(!file.exists(), "JDK {}: {}", jdk.version, file.display());
     });
