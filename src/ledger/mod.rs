@@ -45,7 +45,7 @@ pub enum Owner {
     Library,
     /// The allocator of the managed runtime that this library is loaded in.
     Runtime,
-    /// Nobody's that an [`Allocator`] reaches: of a block entered by [`enter_reserved`].
+    /// Nobody's that an [`Allocator`] reaches: the block is only told of here.
     Other,
 }
 
