@@ -29,8 +29,9 @@ static GIVEN: [AtomicU64; PARTS.div_ceil(64)] = [const { AtomicU64::new(0) }; PA
 fn take() -> usize {
     for (word, given) in GIVEN.iter().enumerate() {
         let part = |bits: u64| 64 * word + usize::try_from(bits.trailing_ones()).unwrap_or(0);
-        let lowest =
-            |bits: u64| (part(bits) < OWN.min(64 * (word + 1))).then_some(bits | (bits + 1));
+        let lowest = |bits: u64| {
+            (part(bits) < OWN.min(64 * (word + 1))).then_some(bits | bits.wrapping_add(1))
+        };
         if let Ok(before) = given.fetch_update(Ordering::Acquire, Ordering::Relaxed, lowest) {
             return part(before);
         }
@@ -106,10 +107,15 @@ mod tests {
     #[test]
     fn what_threads_add_at_once_is_all_in_the_sum() {
         static COUNTERS: Counters<2> = Counters::new();
+        // All alive at once: parts are not given again meanwhile.
+        let all = std::sync::Barrier::new(2 * PARTS);
         std::thread::scope(|scope| {
             // More than there are parts, so that some share one.
             for _ in 0..2 * PARTS {
-                scope.spawn(|| (0..1000).for_each(|i| COUNTERS.add(1, i)));
+                scope.spawn(|| {
+                    (0..1000).for_each(|i| COUNTERS.add(1, i));
+                    all.wait();
+                });
             }
         });
         assert_eq!(COUNTERS.sum(1), 2 * PARTS as u64 * 499_500);

@@ -18,11 +18,14 @@ const MOST_TIME: u32 = 100;
 /// How often it is asked whether enough is live to look.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Watches as long as the program runs.
+/// Watches as long as the JVM can run Java.
 pub(super) fn watch(agent: &Agent, collect: Collect) {
     let mut next = Instant::now();
     loop {
         std::thread::sleep(TICK.min(collect.interval));
+        if !agent.is_live() {
+            return;
+        }
         let enough = share(collect.share);
         if bits::budget().snapshot().reserved_memory < enough || Instant::now() < next {
             continue;

@@ -23,9 +23,9 @@ pub(super) fn watch() -> Result<(), Errno> {
     let mut ours = *before;
     ours.sa_sigaction = on_fault as *const () as usize;
     ours.sa_flags |= libc::SA_SIGINFO;
-    // SAFETY: a handler of the kind that the flag says, which stays loaded with its library; what it
-    // does beyond passing on, it does for a fault on a guarded block alone: the thread was then in
-    // code that touches memory, and holds no lock of ours or of the allocator.
+    // SAFETY: a handler of the kind that the flag says, which stays loaded with its library. It waits for
+    // no lock of ours for long, since its thread may hold it; and it takes memory only for a fault on a
+    // guarded block, when its thread was in code that touches blocks, and not in the allocator.
     unsafe { signal::set_action(libc::SIGSEGV, &ours) }
 }
 
@@ -35,6 +35,7 @@ unsafe extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context
     // SAFETY: a fault has an address.
     let address = unsafe { info_of.si_addr() }.addr();
     if ledger::may_explain(address) {
+        let errno = Errno::last();
         guard(
             || {
                 if let Some(text) = ledger::explain(address) {
@@ -44,6 +45,7 @@ unsafe extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context
             },
             |_| (),
         );
+        errno.set();
     }
     // SAFETY: as the kernel passed them.
     unsafe { pass_on(signal, info, context) };

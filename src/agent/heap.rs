@@ -26,8 +26,11 @@ use jvmti_bindings::sys::jvmti::{
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// Tags of buffers begin here; below are those of classes of references.
+/// Tags of buffers begin here; below are those of classes of references: one more than the place of the
+/// referent among the fields.
 const FIRST: jlong = 1 << 32;
+/// Added to the tag of a class of phantom references: cleaners are such, and who has one owns its memory.
+const PHANTOM: jlong = 1 << 31;
 /// Room for local references: to all classes, and what more is needed. The JVM sets nothing aside for
 /// it, and 65,536 is the most it may be asked for.
 const REFERENCES: usize = 65_000;
@@ -100,6 +103,7 @@ impl<'local> Look<'local> {
     ) -> Result<core::result::Result<Self, vm::Error>> {
         let reference = env.find_class(jni_str!("java/lang/ref/Reference"))?;
         let soft = env.find_class(jni_str!("java/lang/ref/SoftReference"))?;
+        let phantom = env.find_class(jni_str!("java/lang/ref/PhantomReference"))?;
         let buffer = env.find_class(jni_str!("java/nio/Buffer"))?;
         let direct_buffer = env.find_class(jni_str!("java/nio/DirectByteBuffer"))?;
         let tag_all = |env: &mut Env<'local>| {
@@ -109,7 +113,9 @@ impl<'local> Look<'local> {
             let referent = own_index(jvmti, &reference, "referent")?;
             for class in loaded_subclasses(jvmti, env, &reference, &soft)? {
                 let index = of_interfaces(jvmti, env, &class)? + referent;
-                jvmti.set_tag(&class, jlong::from(index) + 1)?;
+                let is_phantom = env.is_assignable_from(&class, &phantom).unwrap_or(false);
+                let kind = if is_phantom { PHANTOM } else { 0 };
+                jvmti.set_tag(&class, jlong::from(index) + 1 + kind)?;
             }
             let before = of_interfaces(jvmti, env, &direct_buffer)?;
             Ok(before + own_index(jvmti, &buffer, "address")?)
@@ -157,15 +163,12 @@ impl<'local> Look<'local> {
         let Ok(address) = usize::try_from(address) else { return };
         if address != 0 {
             *tag = FIRST + jlong::try_from(self.buffers.len()).unwrap_or(0);
-            self.buffers.push(Buffer { address, is_reachable: false });
+            self.buffers.push(Buffer { address, is_reachable: false, is_owner: false });
         }
     }
 
-    fn reach(&mut self, tag: jlong) {
-        let buffer = usize::try_from(tag - FIRST).ok().and_then(|i| self.buffers.get_mut(i));
-        if let Some(buffer) = buffer {
-            buffer.is_reachable = true;
-        }
+    fn buffer(&mut self, tag: jlong) -> Option<&mut Buffer> {
+        usize::try_from(tag - FIRST).ok().and_then(|i| self.buffers.get_mut(i))
     }
 }
 
@@ -188,7 +191,8 @@ unsafe extern "system" fn on_field(
     _type: jvmtiPrimitiveType,
     look: *mut c_void,
 ) -> jint {
-    // SAFETY: `look` is what `Look::look` has passed, which only this thread uses during the call.
+    // SAFETY: `look` is what `Look::look` has passed. Its thread waits for the walk, and the JVM calls
+    // from one thread.
     let look: &mut Look<'_> = unsafe { &mut *look.cast() };
     // SAFETY: a primitive field is announced with where it is.
     let index = unsafe { field_index(info) };
@@ -217,19 +221,21 @@ unsafe extern "system" fn on_reference(
     _length: jint,
     look: *mut c_void,
 ) -> jint {
-    if kind == JVMTI_HEAP_REFERENCE_FIELD && referrer_class_tag > 0 {
-        // SAFETY: a reference from a field is announced with where it is.
-        let index = unsafe { field_index(info) };
-        if jlong::from(index) + 1 == referrer_class_tag {
-            return 0;
-        }
-    }
     // SAFETY: the JVM passes where the object's tag is read.
     let tag = unsafe { tag.read() };
+    let is_referent = kind == JVMTI_HEAP_REFERENCE_FIELD && referrer_class_tag > 0 && {
+        // SAFETY: a reference from a field is announced with where it is.
+        let index = unsafe { field_index(info) };
+        jlong::from(index) + 1 == referrer_class_tag & !PHANTOM
+    };
     if tag >= FIRST {
-        // SAFETY: `look` is what `Look::look` has passed, which only this thread uses during the call.
+        // SAFETY: `look` is what `Look::look` has passed. Its thread waits for the walk, and the JVM calls
+        // from one thread.
         let look: &mut Look<'_> = unsafe { &mut *look.cast() };
-        look.reach(tag);
+        if let Some(buffer) = look.buffer(tag) {
+            buffer.is_reachable |= !is_referent;
+            buffer.is_owner |= is_referent && referrer_class_tag & PHANTOM != 0;
+        }
     }
-    JVMTI_VISIT_OBJECTS
+    if is_referent { 0 } else { JVMTI_VISIT_OBJECTS }
 }

@@ -1,7 +1,7 @@
 //! Where a class came from: its class loader, and the jar or folder it was read from.
 //!
-//! The tool interface does not know of jars, so Java is asked: trivial getters of the JDK's own, which
-//! run no code of the program's.
+//! The tool interface does not know of jars, so Java is asked: getters of the JDK's own that nobody can
+//! override, and fields. No code of the program's runs.
 
 use crate::ledger::Origin;
 use jni::errors::Result;
@@ -13,14 +13,17 @@ use jni::{Env, EnvUnowned, jni_sig, jni_str};
 /// Room for the local references below.
 const REFERENCES: usize = 16;
 
-/// The origin of the class; `None` if the JVM does not tell. No exception is left pending.
+/// The origin of the class; `None` if the JVM does not tell, or an exception is pending, which stays so.
 ///
 /// # Safety
-/// `env` is the calling thread's, with no exception pending, and `class` a reference of it to a class.
+/// `env` is the calling thread's, and `class` a reference of it to a class.
 pub(super) unsafe fn origin(env: *mut JNIEnv, class: jobject) -> Option<Origin> {
     // SAFETY: the caller guarantees the environment.
     let mut unowned = unsafe { EnvUnowned::from_raw(env) };
-    let found = unowned.with_env(|env| -> Result<Origin> {
+    let found = unowned.with_env(|env| -> Result<Option<Origin>> {
+        if env.exception_check() {
+            return Ok(None);
+        }
         let found = env.with_local_frame(REFERENCES, |env| -> Result<Origin> {
             // SAFETY: the caller guarantees the reference, which stays his.
             let class = unsafe { JClass::from_raw(env, class) };
@@ -30,10 +33,10 @@ pub(super) unsafe fn origin(env: *mut JNIEnv, class: jobject) -> Option<Origin> 
             Ok(Origin { loader, location: location.ok().flatten() })
         });
         clear(env);
-        found
+        found.map(Some)
     });
     match found.into_outcome() {
-        jni::Outcome::Ok(origin) => Some(origin),
+        jni::Outcome::Ok(origin) => origin,
         jni::Outcome::Err(_) | jni::Outcome::Panic(_) => None,
     }
 }
@@ -57,7 +60,9 @@ fn known_loader(class: &str) -> Option<&'static str> {
 }
 
 fn loader(env: &mut Env<'_>, class: &JClass<'_>) -> Result<String> {
-    let loader = class.get_class_loader(env)?;
+    // Not `getClassLoader`, which may ask the program's security manager.
+    let loader = jni_sig!("()Ljava/lang/ClassLoader;");
+    let loader = env.call_method(class, jni_str!("getClassLoader0"), loader, &[])?.l()?;
     if loader.is_null() {
         return Ok("boot".to_owned());
     }
@@ -66,21 +71,25 @@ fn loader(env: &mut Env<'_>, class: &JClass<'_>) -> Result<String> {
     if let Some(known) = known_loader(&name) {
         return Ok(known.to_owned());
     }
-    let loader: &JObject<'_> = loader.as_ref();
     let (hash, signature) = (jni_str!("identityHashCode"), jni_sig!("(Ljava/lang/Object;)I"));
     let system = jni_str!("java/lang/System");
-    let hash = env.call_static_method(system, hash, signature, &[loader.into()])?.i()?;
+    let hash = env.call_static_method(system, hash, signature, &[(&loader).into()])?.i()?;
     Ok(format!("{name}@{hash:x}"))
 }
 
 /// A method without arguments that returns a text.
 fn text(env: &mut Env<'_>, object: &JObject<'_>, method: &JNIStr) -> Result<Option<String>> {
     let text = env.call_method(object, method, jni_sig!("()Ljava/lang/String;"), &[])?.l()?;
+    text_of(env, text)
+}
+
+/// The text of a `java.lang.String`.
+fn text_of(env: &mut Env<'_>, text: JObject<'_>) -> Result<Option<String>> {
     if text.is_null() {
         return Ok(None);
     }
     // Not by a cast, which would have the program's class loaders asked for the class of texts.
-    // SAFETY: the method's signature says that it is a text.
+    // SAFETY: a signature has said that it is a text.
     let text = unsafe { JString::from_raw(env, text.into_raw()) };
     text.try_to_string(env).map(Some)
 }
@@ -113,6 +122,16 @@ fn location(env: &mut Env<'_>, class: &JClass<'_>) -> Result<Option<String>> {
     if url.is_null() {
         return Ok(None);
     }
-    let url = text(env, &url, jni_str!("toString"))?;
-    Ok(url.map(|url| url.strip_prefix("file:").unwrap_or(&url).to_owned()))
+    // Not by `toString`, which a handler of the program's may answer.
+    let mut part = |name: &JNIStr| {
+        let text = env.get_field(&url, name, jni_sig!("Ljava/lang/String;"))?.l()?;
+        text_of(env, text).map(Option::unwrap_or_default)
+    };
+    let [protocol, host, file] =
+        [part(jni_str!("protocol"))?, part(jni_str!("host"))?, part(jni_str!("file"))?];
+    Ok(Some(match (protocol.as_str(), host.as_str()) {
+        ("file", "") => file,
+        (_, "") => format!("{protocol}:{file}"),
+        _ => format!("{protocol}://{host}{file}"),
+    }))
 }

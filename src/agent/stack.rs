@@ -47,9 +47,10 @@ impl JavaStacks {
             })
             .collect();
         let (family, owner, pool) = (family(&frames), owner(&frames), pool(&frames));
-        let origin = calls.get(owner).filter(|_| calls.len() < DEEPEST && !env.is_null());
-        let origin = origin.and_then(|call| {
-            // SAFETY: as above.
+        // Native code may call from where no Java may run.
+        let may_ask = door != Some(Family::C) && calls.len() < DEEPEST && !env.is_null();
+        let origin = calls.get(owner).filter(|_| may_ask).and_then(|call| {
+            // SAFETY: the method is running in this thread, and the environment is this thread's.
             unsafe { self.jvmti.with_class_of(call.method, env.cast(), origin::origin) }.ok()?
         });
         Site::new(frames, owner, family).by_door(door).in_pool(pool).from_origin(origin)

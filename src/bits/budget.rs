@@ -468,10 +468,20 @@ impl Budget {
     /// Sum of sizes; at most `i64::MAX`. Read as it may be in the middle of a change, it is too much
     /// rather than too little: a reservation changes the total first, and a release last.
     fn reserved(&self) -> u64 {
-        // Acquire: with a release that is seen its change of the extra is.
-        let total = self.total.load(Ordering::Acquire) & !WAITERS;
-        let sum =
-            total.cast_signed().saturating_add(self.extra.load(Ordering::Relaxed).cast_signed());
+        let total = || self.total.load(Ordering::Acquire) & !WAITERS;
+        // Acquire: with a release that is seen its change of the extra is. And again, if a reservation
+        // came between, whose extra may be below 0; but not for ever.
+        let mut before = total();
+        let mut extra = self.extra.load(Ordering::Acquire);
+        for _ in 0..8 {
+            let after = total();
+            if after == before {
+                break;
+            }
+            before = after;
+            extra = self.extra.load(Ordering::Acquire);
+        }
+        let sum = before.cast_signed().saturating_add(extra.cast_signed());
         u64::try_from(sum).unwrap_or(0)
     }
 

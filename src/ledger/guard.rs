@@ -10,12 +10,11 @@
 use super::SiteId;
 use super::misuse::{Ago, stack};
 use super::{now, site};
-use crate::error::Errno;
 use crate::memory;
 use crate::os;
 use core::cell::Cell;
 use core::fmt::Write;
-use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -51,8 +50,15 @@ pub(super) fn is_chosen() -> bool {
     thread_local! {
         static NEXT: Cell<u64> = const { Cell::new(0) };
     }
+    static THREADS: AtomicU64 = AtomicU64::new(1);
     // Of every hundred that a thread takes, in an order without pattern: 61 and 100 share no divisor.
-    let draw = NEXT.try_with(|next| next.replace(next.get().wrapping_add(61)) % 100);
+    // Each thread begins elsewhere.
+    let draw = NEXT.try_with(|next| {
+        if next.get() == 0 {
+            next.set(37 * THREADS.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+        next.replace(next.get().wrapping_add(61)) % 100
+    });
     draw.is_ok_and(|draw| draw < u64::from(share))
 }
 
@@ -205,25 +211,6 @@ impl All {
     }
 }
 
-/// The guarded block at `address` with another size, at another place; its old one is freed.
-///
-/// # Errors
-/// `ENOMEM`: the block is as it was.
-///
-/// # Safety
-/// `address` is a live guarded block of `before` bytes, which no other thread uses during the call.
-pub(super) unsafe fn reallocate(
-    address: *mut u8,
-    before: usize,
-    bytes: usize,
-) -> Result<(*mut u8, Option<Damage>), Errno> {
-    let block = allocate(bytes).ok_or(Errno::ENOMEM)?;
-    // SAFETY: both are live, so long, and apart. It can't fail: neither wraps around.
-    let _ = unsafe { memory::copy_memory(address, block, before.min(bytes)) };
-    // SAFETY: the caller guarantees the block.
-    Ok((block, unsafe { free(address, before) }))
-}
-
 /// Whether guarded blocks lie, or have lain, around there: quick, and right if the answer is no.
 #[must_use]
 pub fn may_explain(address: usize) -> bool {
@@ -231,11 +218,10 @@ pub fn may_explain(address: usize) -> bool {
 }
 
 /// What a thread did that has faulted at this address: which block it was, and who has taken and freed
-/// it. `None` if it has nothing to do with a guarded block. Not to be called by a thread that is in this
-/// module.
+/// it. `None` if it has nothing to do with a guarded block, or the thread may be in this module itself.
 #[must_use]
 pub fn explain(address: usize) -> Option<String> {
-    let all = all();
+    let all = site::patiently(&ALL)?;
     let (pages, guarded) = all.by_pages.range(..=address).next_back()?;
     if address >= pages + guarded.pages {
         return None;
@@ -257,7 +243,7 @@ pub fn explain(address: usize) -> Option<String> {
     let records = [freed.map(|freed| ("freed", freed)), Some(("taken", taken))];
     for (verb, record) in records.into_iter().flatten() {
         let _ = writeln!(text, "  {verb} {} ago by thread {}, at", Ago(record.at), record.thread);
-        let _ = stack(&mut text, record.site.and_then(site::get).as_deref());
+        let _ = stack(&mut text, record.site.and_then(site::get_patiently).as_deref());
     }
     Some(text)
 }

@@ -12,6 +12,8 @@ pub struct Buffer {
     pub address: usize,
     /// Whether the program can reach it, in any way that keeps a collection from taking it.
     pub is_reachable: bool,
+    /// Whether its memory goes when it does. Others only show a part of somebody else's.
+    pub is_owner: bool,
 }
 
 /// What a walk of the managed heap has found.
@@ -21,6 +23,8 @@ pub struct Walk {
     buffers: Vec<Buffer>,
     /// When it began, see [`super::now`]. Of younger blocks it knows nothing.
     began: u32,
+    /// Collections before it began.
+    collections: u32,
     /// For how long it stopped the program.
     pub(super) pause: Duration,
 }
@@ -66,7 +70,12 @@ impl Walk {
     /// A walk that begins now.
     #[must_use]
     pub fn begin() -> Self {
-        Self { buffers: Vec::new(), began: super::now(), pause: Duration::ZERO }
+        Self {
+            buffers: Vec::new(),
+            began: super::now(),
+            collections: super::collections(),
+            pause: Duration::ZERO,
+        }
     }
 
     /// It has found these buffers, in any order, and stopped the program for so long.
@@ -86,19 +95,70 @@ impl Walk {
             .iter()
             .take_while(|buffer| buffer.address < end)
             .peekable();
-        let age_at_walk = self.began.wrapping_sub(block.born).cast_signed();
-        if age_at_walk < 0 {
+        if self.began.wrapping_sub(block.born).cast_signed() < 0 {
             return Reach::NoBuffer;
         }
         if inside.peek().is_some() {
-            let reachable = inside.any(|buffer| buffer.is_reachable);
-            return if reachable { Reach::Reachable } else { Reach::Unreachable };
+            let mut owner = false;
+            for buffer in inside {
+                if buffer.is_reachable {
+                    return Reach::Reachable;
+                }
+                owner |= buffer.is_owner;
+            }
+            return if owner { Reach::Unreachable } else { Reach::NoBuffer };
         }
-        // Its buffer has been collected, and its cleaner has not run; or it is so young that it has
-        // none yet.
+        // Its buffer has been collected, and its cleaner has not run. One that has none yet is younger
+        // than the last collection.
         match family {
-            Some(Family::DirectBuffer) if age_at_walk > 1 => Reach::Unreachable,
+            Some(Family::DirectBuffer) if block.collections != self.collections => {
+                Reach::Unreachable
+            }
             _ => Reach::NoBuffer,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Owner, Size};
+    use super::*;
+
+    fn block(bytes: usize) -> Block {
+        Block::new(Size::new(bytes, Owner::Library, None).unwrap())
+    }
+
+    fn walk(buffers: &[(usize, bool, bool)]) -> Walk {
+        let buffer =
+            |&(address, is_reachable, is_owner)| Buffer { address, is_reachable, is_owner };
+        Walk::begin().end(buffers.iter().map(buffer).collect(), Duration::ZERO)
+    }
+
+    #[test]
+    fn a_block_is_reachable_by_any_buffer_in_it_and_waits_only_if_its_owner_does() {
+        let block = block(100);
+        let reach = |buffers| walk(buffers).reach(1000, &block, None);
+        assert_eq!(reach(&[(1000, true, true)]), Reach::Reachable);
+        assert_eq!(reach(&[(1000, false, true)]), Reach::Unreachable);
+        assert_eq!(reach(&[(1000, false, true), (1099, true, false)]), Reach::Reachable);
+        // A dead wrapper of memory that is somebody else's to free.
+        assert_eq!(reach(&[(1000, false, false), (1000, false, false)]), Reach::NoBuffer);
+        assert_eq!(reach(&[(999, true, true), (1100, false, true)]), Reach::NoBuffer);
+        assert_eq!(reach(&[]), Reach::NoBuffer);
+    }
+
+    #[test]
+    fn a_direct_buffers_block_without_a_buffer_waits_for_its_cleaner_if_a_collection_came_between()
+    {
+        let block = block(100);
+        let mut walk = walk(&[]);
+        let direct = Some(Family::DirectBuffer);
+        walk.collections = block.collections;
+        assert_eq!(walk.reach(1000, &block, direct), Reach::NoBuffer, "being made");
+        walk.collections = block.collections.wrapping_add(1);
+        assert_eq!(walk.reach(1000, &block, direct), Reach::Unreachable);
+        assert_eq!(walk.reach(1000, &block, Some(Family::Unsafe)), Reach::NoBuffer);
+        walk.began = block.born.wrapping_sub(1);
+        assert_eq!(walk.reach(1000, &block, direct), Reach::NoBuffer, "younger than the walk");
     }
 }

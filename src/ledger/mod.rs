@@ -319,19 +319,15 @@ pub unsafe fn reallocate<A: Allocator>(
     let moved = grow(growth).map_err(A::Error::from).and_then(|()| {
         let moved = if old.size.is_guarded() {
             // SAFETY: the caller guarantees the block, and the books how it lies.
-            let moved = unsafe { guard::reallocate(address, old.size.asked(), bytes) };
-            moved.map_err(A::Error::from).map(|(block, damage)| {
-                tell(address, old, damage);
-                block
-            })
+            unsafe { reallocate_guarded(allocator, address, old, bytes) }
         } else {
             // SAFETY: the caller guarantees the block, and the books the owner.
-            unsafe { allocator.reallocate(owner, address, bytes) }
+            unsafe { allocator.reallocate(owner, address, bytes) }.map(|block| (block, size))
         };
         moved.inspect_err(|_| shrink(growth))
     });
     match moved {
-        Ok(block) => {
+        Ok((block, size)) => {
             shrink(-growth);
             note(growth, 0);
             enter_again(block, Block::new(size));
@@ -466,6 +462,33 @@ unsafe fn give_back<A: Allocator>(
     // SAFETY: the caller guarantees the block, and the books the owner.
     unsafe { allocator.free(size.owner(), address) };
     None
+}
+
+/// The guarded block at `address` with another size, at another place: guarded, or its owner's if there is
+/// no room for that.
+///
+/// # Errors
+/// The allocator's: the block is as it was.
+///
+/// # Safety
+/// `address` is the guarded block of that entry, which no other thread uses during the call.
+unsafe fn reallocate_guarded<A: Allocator>(
+    allocator: &A,
+    address: *mut u8,
+    old: Block,
+    bytes: usize,
+) -> Result<(*mut u8, Size), A::Error> {
+    let plain = Size::new(bytes, old.size.owner(), old.size.family())?;
+    let (block, size) = match guard::allocate(bytes) {
+        Some(block) => (block, plain.guarded()),
+        None => (allocator.allocate(old.size.owner(), bytes)?, plain),
+    };
+    let before = old.size.asked();
+    // SAFETY: both are live, so long, and apart. It can't fail: neither wraps around.
+    let _ = unsafe { memory::copy_memory(address, block, before.min(bytes)) };
+    // SAFETY: the caller guarantees the block.
+    tell(address, old, unsafe { guard::free(address, before) });
+    Ok((block, size))
 }
 
 /// What is wrong with a release of an address at which there is no block. True if it is told, and not

@@ -4,7 +4,7 @@ use super::sample::{self, Doubled};
 use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 /// More sites than any program has that one would want to read about. Blocks of further ones are
 /// counted, and have no site.
@@ -272,6 +272,23 @@ pub fn intern(key: &[u64], describe: impl FnOnce() -> Site) -> Option<SiteId> {
     let id = SiteId(u32::try_from(sites.all.len()).ok().and_then(NonZeroU32::new)?);
     sites.by_key.insert(key.into(), id);
     Some(id)
+}
+
+/// The lock, if its holder gives it up soon: for a signal's handler, whose own thread may be the holder.
+pub(super) fn patiently<T>(lock: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    for _ in 0..1000 {
+        match lock.try_lock() {
+            Ok(held) => return Some(held),
+            Err(TryLockError::Poisoned(held)) => return Some(held.into_inner()),
+            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+        }
+    }
+    None
+}
+
+/// As [`get`], for a signal's handler.
+pub(super) fn get_patiently(id: SiteId) -> Option<Arc<Site>> {
+    patiently(&SITES)?.all.get(id.index()).cloned()
 }
 
 /// The site of that name.

@@ -172,6 +172,9 @@ impl Found {
     }
 }
 
+/// In hundredths of a second: no sum takes longer.
+const MUCH_LATER: u32 = 100 * 3600;
+
 /// A site as the table's blocks name it, looked up once.
 struct Place {
     site: Arc<Site>,
@@ -233,8 +236,9 @@ impl<'a> Summing<'a> {
         let Some(Place { site, found }) = place else { return };
         let weight = sample::weight(size, self.mean, block.size.doubled());
         found.all.add(size, weight);
-        // A block may be younger than `now`.
-        found.ages.push(self.now.saturating_sub(block.born));
+        // A block may be younger than `now`, and the clock begins anew.
+        let age = self.now.wrapping_sub(block.born);
+        found.ages.push(if age > u32::MAX - MUCH_LATER { 0 } else { age });
         found.add_reach(size, weight, reach, survived);
         if site.pool.is_some() {
             found.threads.entry(block.thread).or_default().add(size, weight);

@@ -1,4 +1,7 @@
 //! Zeros for large blocks, which mostly are zero already.
+//!
+//! Pages are not given back to the kernel instead, fast as that is: a device may have them pinned, and
+//! would go on with the old ones.
 
 use super::set_memory;
 use crate::os;
@@ -8,12 +11,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 /// To ask the kernel costs as much as to write about half of so many bytes.
 const LARGE: usize = 512 << 10;
 
-/// The C library takes blocks larger than this from the kernel and gives them back there: they come
-/// untouched.
-const ALWAYS_FRESH: usize = 32 << 20;
-
 /// Pages that are asked for at a time.
-const ENTRIES: usize = 512;
+const ENTRIES: usize = 1024;
 
 /// After an answer of no use nobody asks for so many blocks: a program that writes to what it takes gets
 /// it back from the allocator written to.
@@ -33,13 +32,8 @@ pub(crate) fn is_large(bytes: usize) -> bool {
 /// # Safety
 /// As [`set_memory`]; the range is private anonymous memory, as that of the C library's heap is.
 pub(crate) unsafe fn zero_private(address: *mut u8, bytes: usize) {
-    let zeroed = if bytes > ALWAYS_FRESH {
-        // SAFETY: the caller guarantees the range.
-        unsafe { give_pages_back(address, bytes) }
-    } else {
-        // SAFETY: as above.
-        unsafe { zero_written(address, bytes) }
-    };
+    // SAFETY: the caller guarantees the range.
+    let zeroed = unsafe { zero_written(address, bytes) };
     if zeroed.is_none() {
         // SAFETY: as above. It can't fail: the range is writable, so it neither wraps nor starts at NULL.
         let _ = unsafe { set_memory(address, bytes, 0) };
@@ -98,20 +92,6 @@ unsafe fn zero_ends(address: *mut u8, bytes: usize, first: usize, pages: usize) 
     let _ = unsafe { set_memory(address.wrapping_add(last), bytes - last, 0) };
 }
 
-/// Gives the pages back to the kernel, which gives zeros for them. `None`: it does not, and nothing is
-/// written.
-///
-/// # Safety
-/// As [`zero_private`].
-unsafe fn give_pages_back(address: *mut u8, bytes: usize) -> Option<()> {
-    let (first, pages) = pages(address, bytes)?;
-    // SAFETY: whole pages of private anonymous memory, within the range.
-    unsafe { os::map::discard(address.wrapping_add(first), pages * os::page_size()) }.ok()?;
-    // SAFETY: the caller guarantees the range.
-    unsafe { zero_ends(address, bytes, first, pages) };
-    Some(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,7 +108,7 @@ mod tests {
     #[test]
     fn what_was_written_is_zero_and_what_was_not_stays_untouched() {
         let page = os::page_size();
-        for bytes in [1 << 20, (1 << 20) + 8, 3 * ENTRIES * page + 40, ALWAYS_FRESH + 4104] {
+        for bytes in [1 << 20, (1 << 20) + 8, 3 * ENTRIES * page + 40] {
             let block = allocate_memory(bytes).unwrap();
             for round in 0..PAUSE as usize + 2 {
                 // A few bytes here and there, in the first page, the last and between.

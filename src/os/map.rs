@@ -38,15 +38,6 @@ pub(crate) unsafe fn close(pages: *mut u8, bytes: usize) -> Result<(), Errno> {
     if closed == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(()) }
 }
 
-/// `madvise` with `MADV_DONTNEED`: the content is gone, and zeros stand for it.
-///
-/// # Safety
-/// The pages are private anonymous memory of the caller's, whole.
-pub(crate) unsafe fn discard(pages: *mut u8, bytes: usize) -> Result<(), Errno> {
-    // SAFETY: the caller guarantees the pages.
-    checked(unsafe { libc::madvise(pages.cast(), bytes, libc::MADV_DONTNEED) }).map(drop)
-}
-
 /// `munmap`.
 ///
 /// # Safety

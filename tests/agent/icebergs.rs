@@ -128,7 +128,7 @@ fn a_collection_is_asked_for_when_enough_waits_for_one_and_not_before() {
         let flags = [YOUNG, "-XX:+DisableExplicitGC"];
         let collect = "sample=0,limit=4m,icebergs=collect,interval=200ms,verbose";
         let enough = format!("{collect},share=40%");
-        let (report, said) = look(jdk, "collect", &flags, &enough, &["60"]);
+        let (report, said) = look(jdk, "collect", &flags, &enough, &["120"]);
         assert_eq!(said, "collected\n", "JDK {}", jdk.version);
         let total = &report["icebergs"]["total"];
         assert_eq!(number(total, "/unreachable_bytes"), 0, "JDK {}: {total}", jdk.version);

@@ -36,7 +36,7 @@ fn sum(sites: &[&Value], figure: &str) -> u64 {
 #[test]
 fn every_block_known_the_sites_are_exact() {
     on_each(jdk::all(), |jdk| {
-        let report = report(jdk, "0", 100_000);
+        let report = report(jdk, "0", 1_000_000);
         for (method, bytes, blocks) in TRUTH {
             let sites = of_method(&report, method);
             assert_eq!(sites.len(), 1, "JDK {}, {method}: {sites:#?}", jdk.version);
@@ -64,7 +64,7 @@ fn every_block_known_the_sites_are_exact() {
 #[test]
 fn a_sample_finds_the_same_sites_and_estimates_them() {
     on_each(jdk::all(), |jdk| {
-        let report = report(jdk, "64k", 100_000);
+        let report = report(jdk, "64k", 1_000_000);
         for (method, bytes, _) in TRUTH {
             let sites = of_method(&report, method);
             let estimate = sum(&sites, "live_bytes");
