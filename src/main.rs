@@ -22,7 +22,16 @@ offheap run [OPTIONS] -- COMMAND [ARGS...]
       --natives LIST           which natives are ours: memory,net,nio; by default all
       --allocator offheap|jdk  where blocks come from; jdk: the JVM, we only count and limit
       --report FILE|stderr     where the report goes, by default stderr; %p in FILE is the process
-      --format text|json       what it looks like
+      --format text|json|collapsed|html|prometheus
+                               what it looks like
+      --sample SIZE            of so many bytes one is looked at: who took it; by default 512k
+      --icebergs report|collect
+                               the report tells which buffers only wait for a collection; collect:
+                               and one is asked for when they are many
+      --share N%               what many is: so much of the limit, by default 20%
+      --interval TIME          how often the heap is looked at for that, at most, by default 30s
+      --misuse off|warn|abort  what is done about blocks freed twice, or that are none
+      --guard N%               of the blocks so many fault where they are used after their end
       --serve on|off           whether `offheap report` and `offheap top` can ask; by default on
       --metrics FILE|PORT      for Prometheus: a file written every 10 s, or HTTP at [HOST:]PORT
       --verbose                says what is bound

@@ -16,8 +16,21 @@ const TOOL_OPTIONS: &str = "JAVA_TOOL_OPTIONS";
 /// JDK 8 takes no notice of a `JAVA_TOOL_OPTIONS` of this length or more, and does not say so.
 const TOO_LONG_FOR_8: usize = 1024;
 
-const OPTIONS: [&str; 7] =
-    ["limit", "natives", "allocator", "report", "format", "metrics", "serve"];
+const OPTIONS: [&str; 13] = [
+    "limit",
+    "natives",
+    "allocator",
+    "report",
+    "format",
+    "metrics",
+    "sample",
+    "icebergs",
+    "share",
+    "interval",
+    "misuse",
+    "guard",
+    "serve",
+];
 const FLAGS: [&str; 2] = ["verbose", "strict"];
 
 /// `run [OPTIONS] -- COMMAND [ARGS...]`; comes back only if the command can't be started.
@@ -365,6 +378,22 @@ mod tests {
             ]),
             expected
         );
+    }
+
+    #[test]
+    fn every_option_of_the_agent_can_be_given() {
+        let line = [
+            "--sample=64k",
+            "--icebergs=collect",
+            "--share=20%",
+            "--interval=30s",
+            "--misuse=abort",
+            "--guard=1%",
+            "--serve=off",
+            "--report=stderr",
+        ];
+        let expected = line.map(|option| option.trim_start_matches('-')).join(",");
+        assert_eq!(options(&line), OsString::from(expected));
     }
 
     #[test]

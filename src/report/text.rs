@@ -92,6 +92,7 @@ fn write_sites(out: &mut String, report: &Report) -> Result {
     let (all, how) = (&report.sums.sites, how(report));
     let shown = all.iter().take(MOST);
     writeln!(out, "\nWhere it was taken: {} of {} sites, {how}", shown.len(), all.len())?;
+    writeln!(out, "  growth: since the last report that marked, or the start")?;
     writeln!(
         out,
         "{:>16} {:>10} {:>12} {:>10} {:>10}  kind, and who took it",

@@ -234,7 +234,7 @@
     { key: "live", name: "Live", value: (site) => site.live_bytes, show: (site) => bytes(site.live_bytes) },
     { key: "share", name: "Share", value: (site) => site.live_bytes, show: (site) => percent(share(site.live_bytes)) },
     { key: "blocks", name: "Blocks", value: (site) => site.live_blocks, show: (site) => count(site.live_blocks) },
-    { key: "growth", name: "Growth", about: "Change of live bytes since the last report that was asked for, or the start", value: (site) => site.growth_bytes, show: growth },
+    { key: "growth", name: "Growth", about: "Change of live bytes since the last report that marked, or the start", value: (site) => site.growth_bytes, show: growth },
     { key: "allocated", name: "Allocated", about: "Since the start", value: (site) => site.allocated_bytes, show: (site) => bytes(site.allocated_bytes) },
     { key: "oldest", name: "Oldest", about: "Age of the oldest block", value: (site) => site.oldest_seconds, show: (site) => exact(exactSeconds(site.oldest_seconds), time(site.oldest_seconds)) },
     { key: "median", name: "Median", about: "Age that half of the blocks have", value: (site) => site.median_seconds, show: (site) => exact(exactSeconds(site.median_seconds), time(site.median_seconds)) },
@@ -407,7 +407,7 @@
   }
 
   function aboutSites() {
-    const growth = isMarked ? "the last report that was asked for" : "the start, as no report was asked for before";
+    const growth = isMarked ? "the last report that marked" : "the start, as no report has marked yet";
     return `${howSampled()} Growth is since ${growth}.`;
   }
 
