@@ -47,6 +47,8 @@ pub struct Iceberg {
     pub reachable_bytes: u64,
     /// Live blocks of reachable buffers.
     pub reachable_blocks: u64,
+    /// What the reachable bytes of a site have changed by since the last mark, if somebody looked then.
+    pub reachable_growth: Option<i64>,
     /// Live bytes of buffers that only wait for a collection.
     pub unreachable_bytes: u64,
     /// Live blocks of buffers that only wait for a collection.

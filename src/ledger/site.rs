@@ -123,6 +123,8 @@ pub struct Site {
     ever: [AtomicU64; 2],
     /// The live bytes at the last mark.
     marked: AtomicU64,
+    /// Those of reachable buffers among them; [`UNKNOWN`] if nobody had looked.
+    marked_reachable: AtomicU64,
 }
 
 impl Site {
@@ -138,6 +140,7 @@ impl Site {
             origin: None,
             ever: Default::default(),
             marked: AtomicU64::new(0),
+            marked_reachable: AtomicU64::new(0),
         }
     }
 
@@ -179,14 +182,22 @@ impl Site {
         (bytes, (blocks + 500) / 1000)
     }
 
-    /// The live bytes at the last mark; `now` is the new one, if there is to be one.
-    pub(super) fn mark(&self, now: Option<u64>) -> u64 {
-        match now {
-            Some(now) => self.marked.swap(now, Ordering::Relaxed),
-            None => self.marked.load(Ordering::Relaxed),
-        }
+    /// The live bytes at the last mark, and those of reachable buffers among them, if somebody had
+    /// looked; 0 before the first.
+    pub(super) fn marked(&self) -> (u64, Option<u64>) {
+        let reachable = self.marked_reachable.load(Ordering::Relaxed);
+        let reachable = Some(reachable).filter(|reachable| *reachable != UNKNOWN);
+        (self.marked.load(Ordering::Relaxed), reachable)
+    }
+
+    /// Growth is counted from here on.
+    pub(super) fn mark(&self, live: u64, reachable: Option<u64>) {
+        self.marked.store(live, Ordering::Relaxed);
+        self.marked_reachable.store(reachable.unwrap_or(UNKNOWN), Ordering::Relaxed);
     }
 }
+
+const UNKNOWN: u64 = u64::MAX;
 
 /// The name of a site in a block's entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -274,6 +285,11 @@ pub fn intern(key: &[u64], describe: impl FnOnce() -> Site) -> Option<SiteId> {
     Some(id)
 }
 
+/// All sites there are.
+pub(super) fn all() -> Vec<Arc<Site>> {
+    sites().all.clone()
+}
+
 /// The lock, if its holder gives it up soon: for a signal's handler, whose own thread may be the holder.
 pub(super) fn patiently<T>(lock: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     for _ in 0..1000 {
@@ -313,6 +329,16 @@ mod tests {
         assert_eq!(again, Some(first));
         assert_ne!(first, other);
         assert_eq!(get(other).unwrap().frames[0].method, "other");
+    }
+
+    #[test]
+    fn a_mark_stays_until_the_next_and_says_if_nobody_had_looked_who_is_reachable() {
+        let site = site("marked");
+        assert_eq!(site.marked(), (0, Some(0)));
+        site.mark(100, Some(60));
+        assert_eq!(site.marked(), (100, Some(60)));
+        site.mark(90, None);
+        assert_eq!(site.marked(), (90, None));
     }
 
     #[test]

@@ -164,6 +164,7 @@ impl Found {
         Iceberg {
             reachable_bytes,
             reachable_blocks,
+            reachable_growth: None,
             unreachable_bytes,
             unreachable_blocks,
             collections_median: self.collections.get(self.collections.len() / 2).copied(),
@@ -269,11 +270,19 @@ impl<'a> Summing<'a> {
             }
         }
         let walked = self.walk.is_some();
-        let sites = places.into_iter().map(|place| site_sum(place, mark, walked));
+        let sites: Vec<SiteSum> = places.into_iter().map(|place| site_sum(place, walked)).collect();
+        if mark {
+            // At the others nothing is live.
+            site::all().iter().for_each(|site| site.mark(0, Some(0)));
+            for sum in &sites {
+                let reachable = sum.iceberg.map(|iceberg| iceberg.reachable_bytes);
+                sum.site.mark(sum.bytes, reachable);
+            }
+        }
         let threads = self.threads.into_iter().map(|(thread, sum)| ThreadSum { thread, ..sum });
         let threads = by_bytes(threads, |sum| sum.bytes);
         Sums {
-            sites: by_bytes(sites, |sum| sum.bytes),
+            sites: by_bytes(sites.into_iter(), |sum| sum.bytes),
             families: by_bytes(families.into_iter().map(family_sum), |sum| sum.bytes),
             pools: by_bytes(pools.into_iter().map(pool_sum), |sum| sum.bytes),
             origins: by_bytes(origins.into_iter().map(origin_sum), |sum| sum.bytes),
@@ -313,9 +322,14 @@ fn pool_sum((pool, (tally, threads)): (Pool, (Tally, HashMap<u32, Tally>))) -> P
     PoolSum { pool, bytes, blocks, threads: by_bytes(threads, |sum| sum.bytes) }
 }
 
-fn site_sum(Place { site, mut found }: Place, mark: bool, walked: bool) -> SiteSum {
+fn site_sum(Place { site, mut found }: Place, walked: bool) -> SiteSum {
     let (bytes, blocks) = found.all.rounded();
-    let before = site.mark(mark.then_some(bytes));
+    let (before, reachable_before) = site.marked();
+    let iceberg = walked.then(|| {
+        let iceberg = found.iceberg();
+        let grown = |before: u64| iceberg.reachable_bytes.cast_signed() - before.cast_signed();
+        Iceberg { reachable_growth: reachable_before.map(grown), ..iceberg }
+    });
     let (ever_bytes, ever_blocks) = site.ever();
     found.ages.sort_unstable();
     let age = |hundredths: Option<&u32>| {
@@ -330,7 +344,7 @@ fn site_sum(Place { site, mut found }: Place, mark: bool, walked: bool) -> SiteS
         growth: bytes.cast_signed() - before.cast_signed(),
         oldest: age(found.ages.last()),
         median: age(found.ages.get(found.ages.len() / 2)),
-        iceberg: walked.then(|| found.iceberg()),
+        iceberg,
         site,
     }
 }

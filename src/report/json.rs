@@ -122,6 +122,7 @@ fn iceberg(sum: &Iceberg) -> Value {
     json!({
         "reachable_bytes": sum.reachable_bytes,
         "reachable_blocks": sum.reachable_blocks,
+        "reachable_growth_bytes": sum.reachable_growth,
         "unreachable_bytes": sum.unreachable_bytes,
         "unreachable_blocks": sum.unreachable_blocks,
         "unreachable_collections_median": sum.collections_median,

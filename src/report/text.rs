@@ -119,10 +119,11 @@ fn write_site(out: &mut String, sum: &SiteSum) -> Result {
         writeln!(out, "{:>65} {}", "kept by", pool.name())?;
     }
     if let Some(iceberg) = &sum.iceberg {
-        let Iceberg { reachable_bytes, unreachable_bytes, .. } = iceberg;
+        let Iceberg { reachable_bytes, unreachable_bytes, reachable_growth, .. } = iceberg;
+        let growth = reachable_growth.map_or_else(String::new, |growth| format!(" ({growth:+})"));
         writeln!(
             out,
-            "{:>65} {reachable_bytes} bytes reachable, {unreachable_bytes} wait for a collection",
+            "{:>65} {reachable_bytes} bytes reachable{growth}, {unreachable_bytes} wait for a collection",
             "of it"
         )?;
     }

@@ -63,6 +63,9 @@ fn assert_truth(jdk: &Jdk, how: &str, report: &Value) {
         assert_eq!(number(icebergs, &format!("/{here}_bytes")), size * count, "{what}");
         assert_eq!(number(icebergs, &format!("/{here}_blocks")), count, "{what}");
         assert_eq!(number(icebergs, &format!("/{there}_bytes")), 0, "{what}");
+        // Nobody has set a mark: since the start.
+        let growth = &icebergs["reachable_growth_bytes"];
+        assert_eq!(growth.as_u64(), Some(if is_reachable { size * count } else { 0 }), "{what}");
         if !is_reachable {
             let survived = number(icebergs, "/unreachable_collections_median");
             // A collector that works beside the program may count its pauses.
