@@ -1,6 +1,7 @@
 import java.lang.management.BufferPoolMXBean;
 import java.lang.management.ManagementFactory;
 import java.lang.ref.PhantomReference;
+import java.lang.ref.Reference;
 import java.lang.ref.ReferenceQueue;
 import java.lang.ref.SoftReference;
 import java.lang.ref.WeakReference;
@@ -55,6 +56,9 @@ public final class Icebergs {
         System.gc();
         System.gc();
         promoted = null;
+        // A slow machine may have it collected before the last buffer is dropped.
+        ReferenceQueue<Object> queue = new ReferenceQueue<>();
+        PhantomReference<Object> sign = new PhantomReference<>(new Object(), queue);
         for (int i = 0; i < 50; i++) {
             kept();
             view();
@@ -66,7 +70,7 @@ public final class Icebergs {
         }
         local();
         if (args.length > 0) {
-            waitForCollection(args[0]);
+            waitForCollection(args[0], sign, queue);
         }
         System.exit(0);
     }
@@ -120,9 +124,8 @@ public final class Icebergs {
     }
 
     /** Waits until the buffers that nobody can reach are gone, without asking for it. */
-    private static void waitForCollection(String seconds) throws InterruptedException {
-        ReferenceQueue<Object> queue = new ReferenceQueue<>();
-        PhantomReference<Object> sign = new PhantomReference<>(new Object(), queue);
+    private static void waitForCollection(String seconds, Reference<?> sign, ReferenceQueue<?> queue)
+            throws InterruptedException {
         boolean collected = queue.remove(1000 * Long.parseLong(seconds)) == sign;
         System.out.println(collected ? "collected" : "not collected");
         // The cleaners run behind it, and are slow if the machine has other work.
