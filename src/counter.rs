@@ -103,20 +103,29 @@ impl<const N: usize> Counters<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    /// Each of these tests may take all parts.
+    fn alone() -> MutexGuard<'static, ()> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     #[test]
     fn what_threads_add_at_once_is_all_in_the_sum() {
+        let _alone = alone();
         static COUNTERS: Counters<2> = Counters::new();
         // All alive at once: parts are not given again meanwhile.
         let all = std::sync::Barrier::new(2 * PARTS);
         std::thread::scope(|scope| {
             // More than there are parts, so that some share one.
-            for _ in 0..2 * PARTS {
-                scope.spawn(|| {
-                    (0..1000).for_each(|i| COUNTERS.add(1, i));
-                    all.wait();
-                });
-            }
+            let count = || {
+                (0..1000).for_each(|i| COUNTERS.add(1, i));
+                all.wait();
+            };
+            let threads: Vec<_> = (0..2 * PARTS).map(|_| scope.spawn(count)).collect();
+            // Until they have ended, and not only done their work: then their parts are free again.
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
         });
         assert_eq!(COUNTERS.sum(1), 2 * PARTS as u64 * 499_500);
         assert_eq!(COUNTERS.sum(0), 0);
@@ -124,6 +133,7 @@ mod tests {
 
     #[test]
     fn parts_are_given_once_and_given_again_when_their_thread_has_ended() {
+        let _alone = alone();
         use std::sync::Barrier;
         let all = Barrier::new(20);
         let round = || {

@@ -109,7 +109,7 @@ fn the_exit_code_is_the_programs() {
 /// Starts it with pipes, and reads its first line.
 fn start(command: &mut Command) -> (Child, String) {
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().expect("the command");
+    let mut child = child::spawn(command).expect("the command");
     let mut line = String::new();
     let stdout = child.stdout.as_mut().expect("a pipe");
     BufReader::new(stdout).read_line(&mut line).expect("a line");

@@ -132,7 +132,7 @@ fn a_collection_is_asked_for_when_enough_waits_for_one_and_not_before() {
         let collect = "sample=0,limit=4m,icebergs=collect,interval=200ms,verbose";
         // So many that it is not asked for before nearly all are dropped, however slow the machine is.
         let enough = format!("{collect},share=54%");
-        let (report, said) = look(jdk, "collect", &flags, &enough, &["120"]);
+        let (report, said) = look(jdk, "collect", &flags, &enough, &["200"]);
         assert_eq!(said, "collected\n", "JDK {}", jdk.version);
         let total = &report["icebergs"]["total"];
         let wait = number(total, "/unreachable_bytes");

@@ -26,7 +26,7 @@ pub(crate) fn start(command: &mut Command) -> Running {
     let (stdout, stderr) = (child::unnamed_file(), child::unnamed_file());
     let handle = |file: &File| Stdio::from(file.try_clone().expect("a second handle"));
     command.stdin(Stdio::null()).stdout(handle(&stdout)).stderr(handle(&stderr));
-    let child = command.spawn().unwrap_or_else(|error| panic!("{error}: {command:?}"));
+    let child = child::spawn(command).unwrap_or_else(|error| panic!("{error}: {command:?}"));
     Running { child, stdout, stderr, command: format!("{command:?}") }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
@@ -20,7 +21,7 @@ pub(crate) fn run(command: &mut Command, limit: Duration, package: &str) -> Fini
     let mut output = unnamed_file();
     let handle = || Stdio::from(output.try_clone().expect("a second handle"));
     command.stdin(Stdio::null()).stdout(handle()).stderr(handle());
-    let mut child = command.spawn().unwrap_or_else(|error| {
+    let mut child = spawn(command).unwrap_or_else(|error| {
         panic!("{error}: {command:?}\nThe program comes with: {package}");
     });
     let status = wait(&mut child, limit);
@@ -29,6 +30,21 @@ pub(crate) fn run(command: &mut Command, limit: Duration, package: &str) -> Fini
         Some(status) => Finished { status, output },
         None => panic!("still running after {limit:?}: {command:?}\n{output}"),
     }
+}
+
+/// Starts `command` with the signals of a terminal as they are by default. Who runs the tests by `nohup`
+/// or behind a `&` has them ignored, and a child would ignore them too; a JVM that checks JNI tells of it.
+pub(crate) fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    let heed = || {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+            // SAFETY: the default action needs no handler.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // SAFETY: system calls only, which are safe between fork and exec.
+    unsafe { command.pre_exec(heed) };
+    command.spawn()
 }
 
 /// Waits for a child to end, and kills one that runs longer than `limit`: then there is no status.

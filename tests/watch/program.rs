@@ -53,7 +53,8 @@ impl Program {
         let (stdout, stderr) = (child::unnamed_file(), child::unnamed_file());
         let handle = |file: &File| Stdio::from(file.try_clone().expect("a second handle"));
         command.stdin(Stdio::piped()).stdout(handle(&stdout)).stderr(handle(&stderr));
-        let child = command.spawn().unwrap_or_else(|error| panic!("{error}: {command:?}"));
+        let child =
+            child::spawn(&mut command).unwrap_or_else(|error| panic!("{error}: {command:?}"));
         Self { child, stdout, stderr }
     }
 
