@@ -12,7 +12,7 @@
 
 mod common;
 
-use common::{agent, compile, jdks, pairs, quantile, version};
+use common::{agent, compile, exit_code, jdks, pairs, quantile, version};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -23,13 +23,7 @@ use std::time::{Duration, Instant};
 const MODES: [Option<&str>; 3] = [None, Some(""), Some("sample=0")];
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("ledger: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code("ledger", run())
 }
 
 struct Case {

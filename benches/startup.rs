@@ -7,19 +7,13 @@
 
 mod common;
 
-use common::{agent, compile, jdks, pairs, quantile, version};
+use common::{agent, compile, exit_code, jdks, pairs, quantile, version};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("startup: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code("startup", run())
 }
 
 fn run() -> Result<(), String> {

@@ -1,7 +1,18 @@
 //! What the benchmarks share: whom they measure, and how they add up.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
+
+/// How a benchmark of that name ends; a failure is told.
+pub(crate) fn exit_code(benchmark: &str, run: Result<(), String>) -> ExitCode {
+    match run {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{benchmark}: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// How many pairs are to be run: the number among the arguments, or else `usual`.
 pub(crate) fn pairs(usual: usize) -> Result<usize, String> {

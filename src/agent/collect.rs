@@ -5,7 +5,7 @@
 //! how much of it nobody can reach any more.
 
 use super::options::Collect;
-use super::{Agent, heap, say};
+use super::{Agent, heap, percent_of, say};
 use crate::bits;
 use crate::ledger;
 use crate::os;
@@ -54,11 +54,10 @@ pub(super) fn watch(agent: &Agent, collect: Collect) {
 
 /// In bytes, of the limit at this moment, or else of what the container or the machine has.
 fn share(percent: u8) -> i64 {
-    let whole = match bits::budget().snapshot().max_memory {
-        i64::MAX => os::cgroup::memory_of_machine_or_container(),
-        limit => u64::try_from(limit).unwrap_or(0),
-    };
-    i64::try_from(u128::from(whole) * u128::from(percent) / 100).unwrap_or(i64::MAX)
+    match bits::budget().snapshot().max_memory {
+        i64::MAX => percent_of(os::cgroup::memory_of_machine_or_container(), percent),
+        limit => percent_of(limit.cast_unsigned(), percent),
+    }
 }
 
 fn ask(agent: &Agent, waiting: u64, pause: Duration) {
@@ -66,7 +65,7 @@ fn ask(agent: &Agent, waiting: u64, pause: Duration) {
     let collected = unsafe { heap::attached(agent.vm, |jvmti, _| Ok(jvmti.collect())) };
     if agent.options.verbose {
         let pause = pause.as_secs_f64() * 1000.0;
-        let how = if matches!(collected, Ok(Ok(()))) { "was" } else { "could not be" };
+        let how = if matches!(collected, Some(Ok(()))) { "was" } else { "could not be" };
         say(&format!(
             "a collection {how} asked for: {waiting} bytes waited for one (a look of {pause:.1} ms)"
         ));

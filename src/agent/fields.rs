@@ -33,53 +33,37 @@ pub(super) fn own_index(jvmti: Jvmti, class: &JClass<'_>, name: &str) -> Result<
     Err(JVMTI_ERROR_NOT_FOUND)
 }
 
-/// How many fields all interfaces of the class have. The class stands for its superclasses too.
+/// How many fields all interfaces of the class have, its superclasses' and its interfaces' own too.
 pub(super) fn of_interfaces(
     jvmti: Jvmti,
     env: &mut Env<'_>,
     class: &JClass<'_>,
 ) -> Result<jint, Error> {
-    let mut found: Vec<JClass<'_>> = Vec::new();
-    let mut next = add_interfaces(jvmti, env, class, &mut found);
     let mut above = env.get_superclass(class).ok().flatten();
+    // Whose interfaces are to be asked for yet.
+    let mut pending = vec![raw(class)];
     while let Some(class) = above {
-        next = next.and_then(|()| add_interfaces(jvmti, env, &class, &mut found));
+        pending.push(raw(&class));
         above = env.get_superclass(&class).ok().flatten();
     }
-    next?;
+    let mut found: Vec<JClass<'_>> = Vec::new();
     let mut all = 0;
-    for interface in &found {
-        all += count(jvmti, interface)?;
+    while let Some(class) = pending.pop() {
+        let mut named: Table<jclass> = Table::new(jvmti);
+        let (count_to, classes_to) = named.places();
+        call!(jvmti, GetImplementedInterfaces(class, count_to, classes_to))?;
+        for interface in named.as_slice() {
+            // SAFETY: a local reference to a class, made for us by the call.
+            let interface = unsafe { JClass::from_raw(env, interface.cast()) };
+            let known = |other: &JClass<'_>| env.is_same_object(other, &interface).unwrap_or(true);
+            if !found.iter().any(known) {
+                all += count(jvmti, &interface)?;
+                pending.push(raw(&interface));
+                found.push(interface);
+            }
+        }
     }
     Ok(all)
-}
-
-/// Adds the interfaces that the class names, and those that they name.
-fn add_interfaces<'local>(
-    jvmti: Jvmti,
-    env: &mut Env<'local>,
-    class: &JClass<'_>,
-    found: &mut Vec<JClass<'local>>,
-) -> Result<(), Error> {
-    let mut named: Table<jclass> = Table::new(jvmti);
-    let (count_to, classes_to) = named.places();
-    call!(jvmti, GetImplementedInterfaces(raw(class), count_to, classes_to))?;
-    for interface in named.as_slice() {
-        // SAFETY: a local reference to a class, made for us by the call.
-        let interface = unsafe { JClass::from_raw(env, interface.cast()) };
-        let known = |other: &JClass<'_>| env.is_same_object(other, &interface).unwrap_or(true);
-        if found.iter().any(known) {
-            continue;
-        }
-        let index = found.len();
-        found.push(interface);
-        // Again by index: the list grows.
-        let Some(interface) = found.get(index) else { continue };
-        // SAFETY: the same reference, which lives as long as the frame that `found` is of.
-        let interface = unsafe { JClass::from_raw(env, interface.as_raw()) };
-        add_interfaces(jvmti, env, &interface, found)?;
-    }
-    Ok(())
 }
 
 /// All classes that are `class` or extend it, save those that are or extend `without`, and those that

@@ -9,14 +9,14 @@
 use super::fields::{loaded_subclasses, of_interfaces, own_index};
 use super::vm::{self, Jvmti, call, raw};
 use crate::boundary::guard;
+use crate::jni::natives;
 use crate::ledger::{Buffer, Walk};
 use core::ffi::c_void;
 use core::ptr;
 use core::time::Duration;
 use jni::errors::{Error, Result};
 use jni::objects::JClass;
-use jni::vm::AttachConfig;
-use jni::{Env, JavaVM, jni_str};
+use jni::{Env, jni_str};
 use jvmti_bindings::sys::jni::{jint, jlong, jvalue};
 use jvmti_bindings::sys::jvmti::{
     JVMTI_ERROR_INTERNAL, JVMTI_HEAP_REFERENCE_FIELD, JVMTI_VISIT_ABORT, JVMTI_VISIT_OBJECTS,
@@ -38,8 +38,8 @@ const REFERENCES: usize = 65_000;
 /// Looks at the heap; on a thread that is none of Java's too. The error is for people.
 ///
 /// # Safety
-/// `vm` is the JVM's own, in its live phase, and the calling thread, if it is one of Java's, has no
-/// exception pending and is in native code.
+/// `vm` is the JVM's own, in its live phase, and the calling thread, if it is one of Java's, is in native
+/// code.
 pub(super) unsafe fn walk(vm: *mut jni::sys::JavaVM) -> core::result::Result<Walk, String> {
     /// Tags are the environment's, but the stops would add up.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -53,37 +53,28 @@ pub(super) unsafe fn walk(vm: *mut jni::sys::JavaVM) -> core::result::Result<Wal
             })
         })
     };
-    match looked {
-        Ok(walk) => {
-            walk.map_err(|error| format!("the heap can't be looked at: JVMTI error {error:?}"))
-        }
-        Err(error) => Err(format!("the heap can't be looked at: {error}")),
-    }
+    let looked = looked.ok_or("the heap can't be looked at: the JVM can't be asked")?;
+    looked.map_err(|error| format!("the heap can't be looked at: JVMTI error {error:?}"))
 }
 
-/// Runs `work` on this thread, which is one of Java's for that long if it was not, with an environment
-/// of the tool interface that has no other use. No exception is left pending.
+/// [`natives::attached`] with an environment of the tool interface that has no other use.
 ///
 /// # Safety
-/// As [`walk`].
+/// As [`natives::attached`].
 pub(super) unsafe fn attached<R>(
     vm: *mut jni::sys::JavaVM,
     work: impl FnOnce(Jvmti, &mut Env<'_>) -> Result<R>,
-) -> Result<R> {
-    // SAFETY: the caller guarantees the JVM.
-    let java = unsafe { JavaVM::from_raw(vm) };
-    let config = || AttachConfig::new().scoped(true).thread_name(jni_str!("offheap"));
-    java.attach_current_thread_with_config(config, None, |env| {
+) -> Option<R> {
+    let with_environment = |env: &mut Env<'_>| {
         // Only here: on a thread that is none of Java's the JVM would crash.
         // SAFETY: the caller guarantees the JVM, and the thread is one of Java's.
         let jvmti = unsafe { Jvmti::of(vm) }.ok_or(Error::UnsupportedVersion)?;
         let result = work(jvmti, env);
         jvmti.dispose();
-        if env.exception_check() {
-            env.exception_clear();
-        }
         result
-    })
+    };
+    // SAFETY: the caller guarantees the JVM.
+    unsafe { natives::attached(vm, with_environment) }
 }
 
 /// What the callbacks of a look know and note.

@@ -3,7 +3,7 @@
 
 use super::endpoint::Endpoint;
 use super::options::Metrics;
-use super::{Agent, EXIT_CODE, say};
+use super::{Agent, say};
 use crate::boundary::guard;
 use crate::os;
 use crate::report::{self, Ask, Format};
@@ -28,11 +28,7 @@ pub(super) fn start(agent: &'static Agent) {
         Metrics::Endpoint { host, port } => listen(host, *port, agent.options.verbose),
     };
     if let Err(error) = started {
-        say(&format!("no metrics at {target}: {error}"));
-        if agent.options.strict {
-            say("strict was asked for: the program ends");
-            os::exit(EXIT_CODE);
-        }
+        agent.goes_without(&format!("no metrics at {target}: {error}"));
     }
 }
 

@@ -250,12 +250,14 @@ fn limit(limit: Option<Limit>) -> i64 {
         None => i64::MAX,
         Some(Limit::Bytes(bytes)) => bytes,
         Some(Limit::Percent(percent)) => {
-            let share = u128::from(os::cgroup::memory_of_machine_or_container())
-                * u128::from(percent)
-                / 100;
-            i64::try_from(share).unwrap_or(i64::MAX)
+            percent_of(os::cgroup::memory_of_machine_or_container(), percent)
         }
     }
+}
+
+/// In bytes, as both are.
+fn percent_of(whole: u64, percent: u8) -> i64 {
+    i64::try_from(u128::from(whole) * u128::from(percent) / 100).unwrap_or(i64::MAX)
 }
 
 impl Agent {
@@ -277,7 +279,12 @@ impl Agent {
 
     /// A native stays the JVM's.
     fn stays_stock(&self, class: &str, name: &str, why: &str) {
-        say(&format!("{class}.{name} {why}: it stays the JVM's own"));
+        self.goes_without(&format!("{class}.{name} {why}: it stays the JVM's own"));
+    }
+
+    /// What was asked for can't be: that is told, and `strict` ends the program.
+    fn goes_without(&self, what: &str) {
+        say(what);
         if self.options.strict {
             say("strict was asked for: the program ends");
             os::exit(EXIT_CODE);

@@ -1,4 +1,4 @@
-//! The agent's one thread. About once a second it looks how much is live, for the history in
+//! The thread that the agent always has. About once a second it looks how much is live, for the history in
 //! reports; and it answers who asks for a report from outside, `offheap report PID` and `offheap top
 //! PID`.
 //!

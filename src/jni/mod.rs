@@ -6,6 +6,7 @@
 //!
 //! Errors are those of the JDK that runs: class, message, and what is left behind.
 
+mod attach;
 mod bits;
 mod direct;
 mod env;

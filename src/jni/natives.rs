@@ -4,7 +4,7 @@
 //! JDK's are exported under the symbols that the JDK looks for, for whoever binds them himself; a
 //! test compares this list with the exported names.
 
-use super::{bits, direct, jdk, library, memory, pool, runtime, socket};
+use super::{attach, bits, direct, jdk, library, memory, pool, runtime, socket};
 use crate::report::BufferPool;
 use core::ffi::c_void;
 use core::ops::RangeInclusive;
@@ -358,8 +358,20 @@ pub(crate) unsafe fn start(env: *mut JNIEnv) -> Option<String> {
     }
 }
 
-/// What the JVM itself counts of its direct buffers. Any thread; one that is none of Java's is a
-/// daemon of the JVM's meanwhile.
+/// Runs `work` on the calling thread, which is one of Java's for that long if it was not: a daemon. `None`
+/// if it can't be done. No exception of `work`'s is left pending.
+///
+/// # Safety
+/// `vm` is the JVM's own, in its live phase.
+pub(crate) unsafe fn attached<R>(
+    vm: *mut jni::sys::JavaVM,
+    work: impl FnOnce(&mut Env<'_>) -> Result<R>,
+) -> Option<R> {
+    // SAFETY: the caller guarantees the JVM.
+    unsafe { attach::attached(vm, work) }
+}
+
+/// What the JVM itself counts of its direct buffers. Any thread, as [`attached`].
 ///
 /// # Safety
 /// `vm` is the JVM's own, in its live phase.

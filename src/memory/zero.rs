@@ -50,7 +50,9 @@ unsafe fn zero_written(address: *mut u8, bytes: usize) -> Option<()> {
         return None;
     }
     let page = os::page_size();
-    let (first, pages) = pages(address, bytes)?;
+    // Bytes before the first whole page, and how many pages there are.
+    let first = address.addr().checked_next_multiple_of(page)? - address.addr();
+    let pages = bytes.checked_sub(first)? / page;
     let map = Pagemap::open().ok()?;
     let mut written = 0;
     let mut entries = [0; ENTRIES];
@@ -65,31 +67,15 @@ unsafe fn zero_written(address: *mut u8, bytes: usize) -> Option<()> {
             }
         }
     }
-    // SAFETY: the caller guarantees the range.
-    unsafe { zero_ends(address, bytes, first, pages) };
-    if written > pages / 4 * 3 {
-        PAUSING.store(PAUSE, Ordering::Relaxed);
-    }
-    Some(())
-}
-
-/// Bytes before the first whole page of the range, and how many pages there are.
-fn pages(address: *mut u8, bytes: usize) -> Option<(usize, usize)> {
-    let page = os::page_size();
-    let first = address.addr().checked_next_multiple_of(page)? - address.addr();
-    Some((first, bytes.checked_sub(first)? / page))
-}
-
-/// Zeroes what is not of a whole page.
-///
-/// # Safety
-/// As [`zero_private`].
-unsafe fn zero_ends(address: *mut u8, bytes: usize, first: usize, pages: usize) {
-    let last = first + pages * os::page_size();
+    let last = first + pages * page;
     // SAFETY: the part of the range before its first page.
     let _ = unsafe { set_memory(address, first, 0) };
     // SAFETY: and behind its last one.
     let _ = unsafe { set_memory(address.wrapping_add(last), bytes - last, 0) };
+    if written > pages / 4 * 3 {
+        PAUSING.store(PAUSE, Ordering::Relaxed);
+    }
+    Some(())
 }
 
 #[cfg(test)]

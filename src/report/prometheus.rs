@@ -24,14 +24,21 @@ pub(super) fn prometheus(report: &Report, pool: Option<BufferPool>) -> String {
 struct Metrics(String);
 
 impl Metrics {
-    /// What is there now.
+    /// What is there now; its values follow.
     fn gauge(&mut self, name: &str, help: &str) -> Result {
         self.head(name, "gauge", help)
     }
 
-    /// What has been since the start.
-    fn counter(&mut self, name: &str, help: &str) -> Result {
-        self.head(name, "counter", help)
+    /// What is there now, a single figure.
+    fn gauge_of(&mut self, name: &str, help: &str, value: impl Display) -> Result {
+        self.gauge(name, help)?;
+        self.value(name, value)
+    }
+
+    /// What has been since the start, a single figure.
+    fn counter_of(&mut self, name: &str, help: &str, value: impl Display) -> Result {
+        self.head(name, "counter", help)?;
+        self.value(name, value)
     }
 
     fn head(&mut self, name: &str, kind: &str, help: &str) -> Result {
@@ -64,12 +71,11 @@ fn write(out: &mut Metrics, report: &Report) -> Result {
         ("offheap_peak_bytes", "The most that was live at once.", memory.peak_reserved_memory),
         ("offheap_peak_blocks", "The most blocks that were live at once.", memory.peak_count),
     ] {
-        out.gauge(name, help)?;
-        out.value(name, value)?;
+        out.gauge_of(name, help, value)?;
     }
     if memory.max_memory != i64::MAX {
-        out.gauge("offheap_limit_bytes", "The limit; absent if there is none.")?;
-        out.value("offheap_limit_bytes", memory.max_memory)?;
+        let help = "The limit; absent if there is none.";
+        out.gauge_of("offheap_limit_bytes", help, memory.max_memory)?;
     }
     for (name, help, value) in [
         ("offheap_allocated_bytes_total", "Memory ever taken.", memory.ever_reserved_memory),
@@ -77,8 +83,7 @@ fn write(out: &mut Metrics, report: &Report) -> Result {
         ("offheap_refusals_total", "Requests refused at the limit.", memory.refusals),
         ("offheap_wrong_releases_total", "Wrong releases found.", report.misuse),
     ] {
-        out.counter(name, help)?;
-        out.value(name, value)?;
+        out.counter_of(name, help, value)?;
     }
     write_traffic(out, report)?;
     write_sums(out, &report.sums)
@@ -108,15 +113,13 @@ fn write_traffic(out: &mut Metrics, report: &Report) -> Result {
             channels.bytes_written,
         ),
     ] {
-        out.counter(name, help)?;
-        out.value(name, value)?;
+        out.counter_of(name, help, value)?;
     }
     for (name, help, value) in [
         ("offheap_socket_calls", "Calls of socket streams under way.", streams.inside),
         ("offheap_channel_calls", "Calls of channels under way.", channels.inside),
     ] {
-        out.gauge(name, help)?;
-        out.value(name, value)?;
+        out.gauge_of(name, help, value)?;
     }
     Ok(())
 }
@@ -159,8 +162,7 @@ fn write_sums(out: &mut Metrics, sums: &Sums) -> Result {
             icebergs.total.unreachable_bytes,
         ),
     ] {
-        out.gauge(name, help)?;
-        out.value(name, bytes)?;
+        out.gauge_of(name, help, bytes)?;
     }
     Ok(())
 }

@@ -1,5 +1,3 @@
-import java.lang.management.BufferPoolMXBean;
-import java.lang.management.ManagementFactory;
 import java.lang.ref.PhantomReference;
 import java.lang.ref.Reference;
 import java.lang.ref.ReferenceQueue;
@@ -114,22 +112,13 @@ public final class Icebergs {
         KEPT.add(new PhantomReference<>(ByteBuffer.allocateDirect(8_000), new ReferenceQueue<>()));
     }
 
-    /** What the JDK itself says that its direct buffers take. */
-    private static long direct() {
-        long used = 0;
-        for (BufferPoolMXBean pool : ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class)) {
-            used += pool.getName().equals("direct") ? pool.getMemoryUsed() : 0;
-        }
-        return used;
-    }
-
     /** Waits until the buffers that nobody can reach are gone, without asking for it. */
     private static void waitForCollection(String seconds, Reference<?> sign, ReferenceQueue<?> queue)
             throws InterruptedException {
         boolean collected = queue.remove(1000 * Long.parseLong(seconds)) == sign;
         System.out.println(collected ? "collected" : "not collected");
         // The cleaners run behind it, and are slow if the machine has other work.
-        for (int i = 0; collected && direct() > 1_000_000 && i < 3000; i++) {
+        for (int i = 0; collected && DirectPool.used() > 1_000_000 && i < 3000; i++) {
             Thread.sleep(10);
         }
     }
