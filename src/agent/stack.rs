@@ -104,8 +104,7 @@ fn pool(frames: &[Frame]) -> Option<Pool> {
         // Shaded copies have Netty's names behind a package of their own.
         let netty = nest.rsplit_once("netty.buffer.").map(|(_, class)| class);
         match (netty.unwrap_or(nest), method) {
-            // A huge buffer has a chunk of its own, which goes with it.
-            ("PoolArena", "newUnpooledChunk" | "allocateHuge") => return None,
+            // A huge buffer has a chunk of its own, which goes with it: it comes another way.
             ("PoolArena", "newChunk" | "allocateNormal") => return Some(Pool::NettyPooled),
             ("AdaptivePoolingAllocator", "allocateFallback") => return None,
             ("AdaptivePoolingAllocator", "newChunkAllocation" | "newChunk" | "allocate") => {

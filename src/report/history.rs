@@ -97,6 +97,10 @@ mod tests {
         assert!(moments.is_sorted_by(|a, b| a.after < b.after));
         assert_eq!(moments.iter().map(|moment| moment.bytes).max(), Some(1_000_000));
         assert!(moments.last().unwrap().after.as_secs() > 99_000);
+        // As far apart at the beginning as at the end, save for the first and where it was halved last.
+        let gaps = moments.windows(2).skip(1).map(|pair| (pair[1].after - pair[0].after).as_secs());
+        let (least, most) = (gaps.clone().min().unwrap(), gaps.max().unwrap());
+        assert!(most <= 2 * least, "{least} to {most} s");
     }
 
     #[test]

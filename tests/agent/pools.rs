@@ -61,6 +61,7 @@ fn what_pools_keep_has_the_pools_name_and_as_many_bytes_as_the_pools_say() {
             assert!(found, "{what}: {called} not found without a pool: {sites:#?}");
         };
         unpooled("real.Pools.huge:", 40_000_000);
+        unpooled("real.Pools.adaptiveHuge:", 30_000_000);
         unpooled("real.Pools.leak:", 500_000);
     });
 }

@@ -65,6 +65,7 @@ public final class Icebergs {
             weak();
             named();
             phantom();
+            inside();
         }
         local();
         if (args.length > 0) {
@@ -110,6 +111,11 @@ public final class Icebergs {
 
     private static void phantom() {
         KEPT.add(new PhantomReference<>(ByteBuffer.allocateDirect(8_000), new ReferenceQueue<>()));
+    }
+
+    /** The program can reach the buffer only through what itself waits for a collection. */
+    private static void inside() {
+        KEPT.add(new WeakReference<>(new ByteBuffer[] {ByteBuffer.allocateDirect(9_000)}));
     }
 
     /** Waits until the buffers that nobody can reach are gone, without asking for it. */

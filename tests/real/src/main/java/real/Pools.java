@@ -31,6 +31,7 @@ public final class Pools {
         System.out.println("pooled " + burst(new PooledByteBufAllocator(true)));
         System.out.println("adaptive " + burst(new AdaptiveByteBufAllocator(true)));
         KEPT.add(huge());
+        KEPT.add(adaptiveHuge());
         leak();
         CountDownLatch written = new CountDownLatch(4);
         CountDownLatch never = new CountDownLatch(1);
@@ -59,6 +60,10 @@ public final class Pools {
     /** Larger than any chunk: such a buffer has memory of its own. */
     private static ByteBuf huge() {
         return PooledByteBufAllocator.DEFAULT.directBuffer(40_000_000);
+    }
+
+    private static ByteBuf adaptiveHuge() {
+        return new AdaptiveByteBufAllocator(true).directBuffer(30_000_000);
     }
 
     private static void leak() {
