@@ -143,10 +143,12 @@ fn another_user_is_refused_and_told_whom_to_ask_as() {
 fn a_process_in_a_container_is_asked_by_its_number_here() {
     let mut unshare = Command::new("unshare");
     unshare.args(["--map-root-user", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc"]);
-    // The project may itself lie in the folder that another one is put over.
-    let another_tmp = r#"exec 3< "$0" && mount -t tmpfs none /tmp && mkdir -p "$0" &&
-        mount --bind /proc/self/fd/3 "$0" && exec 3<&- && exec "$@""#;
+    // The project may itself lie in the folder that another one is put over,
+    // and has then to be found again at its place there.
+    let another_tmp = r#"project=$0 tmp=$1 && shift && mkdir -p "$tmp/${project#/tmp/}" &&
+        mount --bind "$project" "$tmp/${project#/tmp/}" && mount --rbind "$tmp" /tmp && exec "$@""#;
     unshare.args(["sh", "-c", another_tmp, env!("CARGO_MANIFEST_DIR")]);
+    unshare.arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("watch-tmp"));
     let program = Program::start_in(unshare, &jdk::all()[0], "sample=0").ready();
     let (pid, children) =
         (program.pid(), format!("/proc/{0}/task/{0}/children", program.child.id()));
