@@ -47,32 +47,36 @@ fn give_back(part: usize) {
     }
 }
 
-/// A thread's part, given back when it ends.
-struct Own(Cell<Option<usize>>);
+/// Gives a thread's part back when it ends.
+struct AtEnd;
 
-impl Drop for Own {
+impl Drop for AtEnd {
     fn drop(&mut self) {
-        if let Some(part) = self.0.take() {
+        // What it still counts after that, in other destructors, goes to the shared part.
+        if let Ok(Some(part)) = MINE.try_with(|mine| mine.replace(Some(SHARED))) {
             give_back(part);
         }
     }
 }
 
+thread_local! {
+    /// The calling thread's part. Apart from [`AT_END`], which has a destructor: so it is there at any time,
+    /// and to read it takes no look whether it is.
+    static MINE: Cell<Option<usize>> = const { Cell::new(None) };
+    static AT_END: AtEnd = const { AtEnd };
+}
+
 /// The calling thread's part.
+#[inline]
 fn part() -> usize {
-    thread_local! {
-        static MINE: Own = const { Own(Cell::new(None)) };
-    }
-    // A thread that is ending may have none any more.
-    MINE.try_with(|own| match own.0.get() {
-        Some(part) => part,
-        None => {
-            let part = take();
-            own.0.set(Some(part));
-            part
-        }
-    })
-    .unwrap_or(SHARED)
+    MINE.with(|mine| mine.get()).unwrap_or_else(first_part)
+}
+
+#[cold]
+fn first_part() -> usize {
+    let part = if AT_END.try_with(|_| ()).is_ok() { take() } else { SHARED };
+    MINE.set(Some(part));
+    part
 }
 
 impl<const N: usize> Counters<N> {
@@ -81,14 +85,32 @@ impl<const N: usize> Counters<N> {
     }
 
     /// Adds to figure `figure`; one that does not exist is not counted. Sums wrap around.
+    #[inline]
     pub(crate) fn add(&self, figure: usize, amount: u64) {
+        self.add_all([(figure, amount)]);
+    }
+
+    /// The calling thread's own figures, which no other thread writes; `None` if it has none of its own.
+    #[inline]
+    pub(crate) fn own(&self) -> Option<&[AtomicU64; N]> {
         let part = part();
-        let Some(count) = self.0.get(part).and_then(|part| part.0.get(figure)) else { return };
-        if part == SHARED {
-            count.fetch_add(amount, Ordering::Relaxed);
-        } else {
-            // No other thread writes it, and no signal handler counts.
-            count.store(count.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+        let is_own = part != SHARED;
+        self.0.get(part).filter(|_| is_own).map(|Part(figures)| figures)
+    }
+
+    /// [`Counters::add`] to several figures.
+    #[inline]
+    pub(crate) fn add_all<const M: usize>(&self, amounts: [(usize, u64); M]) {
+        let part = part();
+        let Some(counts) = self.0.get(part) else { return };
+        for (figure, amount) in amounts {
+            let Some(count) = counts.0.get(figure) else { continue };
+            if part == SHARED {
+                count.fetch_add(amount, Ordering::Release);
+            } else {
+                // No other thread writes it, and no signal handler counts.
+                count.store(count.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+            }
         }
     }
 
@@ -96,7 +118,7 @@ impl<const N: usize> Counters<N> {
     /// in it or not.
     pub(crate) fn sum(&self, figure: usize) -> u64 {
         let counts = self.0.iter().filter_map(|part| part.0.get(figure));
-        counts.fold(0, |sum, count| sum.wrapping_add(count.load(Ordering::Relaxed)))
+        counts.fold(0, |sum, count| sum.wrapping_add(count.load(Ordering::Acquire)))
     }
 }
 
