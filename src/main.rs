@@ -9,7 +9,6 @@ mod top;
 mod watch;
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
@@ -81,8 +80,7 @@ fn main() -> ExitCode {
         Err(Failure::Work(message)) => (1, message),
         Err(Failure::Start(code, message)) => (code, message),
     };
-    // In one piece, whoever else writes there; a closed stderr has no readers.
-    let _ = std::io::stderr().write_all(format!("offheap: {message}\n").as_bytes());
+    eprintln!("offheap: {message}");
     ExitCode::from(code)
 }
 
@@ -105,6 +103,7 @@ fn dispatch(arguments: Vec<OsString>) -> Result<(), Failure> {
 
 /// Writes to stdout; a closed one is a failure, not a panic.
 fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
     let mut stdout = std::io::stdout().lock();
     stdout
         .write_all(text.as_bytes())

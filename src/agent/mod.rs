@@ -55,7 +55,7 @@ const AOT_CACHES: u32 = 24;
 const SAMPLE: u64 = 512 << 10;
 
 /// And then a thread is looked at no more than so often a second: a look costs up to 5 us.
-const SAMPLES: u32 = 500;
+const SAMPLES: u32 = 100;
 
 /// The agent of this process.
 struct Agent {

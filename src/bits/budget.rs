@@ -14,7 +14,9 @@
 //! change of the total whether somebody waits. A waiter raises the flag first and looks for room
 //! after. In the order of that word's changes a release is either before the flag, and the waiter
 //! sees its room, or after it, and the release sees the flag and serves the queue. The limit is
-//! another word; it is written, and read by waiters, under the queue's lock.
+//! another word; it is written, and read by waiters, under the queue's lock. What is taken while there is
+//! no limit is counted apart ([`Budget::tally`]); if one is set later, the end of such a block looks for the
+//! flag after a fence, and a waiter for the room after another.
 //!
 //! # Who goes first
 //!
@@ -22,10 +24,11 @@
 //! one that does not fit yet, as in the JDK, whose waiters have no order at all. A newcomer can't
 //! take room from a waiter that fits.
 
+use super::tally::{Sum, Tally};
 use crate::counter::Counters;
 use crate::error::Errno;
 use crate::sync::{AtomicU64, Condvar, Mutex, MutexGuard};
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use std::{array, mem};
@@ -77,7 +80,16 @@ pub trait Reclaimer: Send + Sync {
     }
 }
 
-/// The figures of a [`Budget`]. Each is exact; together they are not one moment's if other threads
+/// How the reservation of a block is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reservation {
+    /// Its capacity is taken from the limit.
+    Taken,
+    /// There was no limit when it was made: it is only counted.
+    Tallied,
+}
+
+/// The figures of a [`Budget`]. Each is exact, but for the peaks; together they are not one moment's if other threads
 /// reserve meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -89,9 +101,11 @@ pub struct Snapshot {
     pub total_capacity: i64,
     /// The number of reservations.
     pub count: i64,
-    /// The most that `reserved_memory` has been.
+    /// The most that `reserved_memory` has been. What was reserved while there was no limit is in it to
+    /// within 64 KiB for each thread.
     pub peak_reserved_memory: i64,
-    /// The most that `count` has been.
+    /// The most that `count` has been. What was reserved while there was no limit is in it to within 64
+    /// for each thread.
     pub peak_count: i64,
     /// The sum of the sizes ever reserved, in bytes.
     pub ever_reserved_memory: u64,
@@ -118,6 +132,10 @@ pub struct Budget {
     count: AtomicU64,
     /// Written under the lock of `queue` only.
     max: AtomicU64,
+    /// What blocks have reserved while there was no limit: in none of the figures above.
+    unlimited: Tally,
+    /// There is a limit, and there may be such blocks.
+    has_tallied: AtomicBool,
     /// What [`Snapshot`] tells of the past. Nothing is decided by it.
     history: History,
     queue: Mutex<Queue>,
@@ -159,10 +177,13 @@ impl History {
         }
     }
 
-    /// Bytes and number: those just reserved, and all.
-    fn reserved(&self, new: (u64, u64), now: (u64, u64)) {
-        self.ever.add(Self::RESERVED, new.0);
-        self.ever.add(Self::COUNT, new.1);
+    /// Bytes and number that have just been reserved.
+    fn reserved(&self, new: (u64, u64)) {
+        self.ever.add_all([(Self::RESERVED, new.0), (Self::COUNT, new.1)]);
+    }
+
+    /// What is reserved now may be a peak.
+    fn is_now(&self, now: (u64, u64)) {
         for (peak, now) in [(&self.peak_reserved, now.0), (&self.peak_count, now.1)] {
             // A load alone, as long as the peak is past.
             if peak.load(Ordering::Relaxed) < now {
@@ -189,6 +210,8 @@ impl Budget {
             extra: AtomicU64::new(0),
             count: AtomicU64::new(0),
             max: AtomicU64::new(figure(max).unwrap_or(0)),
+            unlimited: Tally::new(),
+            has_tallied: AtomicBool::new(false),
             history: History::new(),
             queue: Mutex::new(Queue { waiters: Vec::new(), next_ticket: 0, max_is_set: false }),
             bells: array::from_fn(|_| Condvar::new()),
@@ -222,8 +245,64 @@ impl Budget {
     /// Enters what is reserved now into the past that [`Snapshot`] tells of: `size` more bytes in
     /// `reservations` more reservations.
     pub(crate) fn note(&self, size: u64, reservations: u64) {
-        let now = (self.reserved(), self.count.load(Ordering::Relaxed));
-        self.history.reserved((size, reservations), now);
+        self.history.reserved((size, reservations));
+        self.note_peak();
+    }
+
+    fn note_peak(&self) {
+        let Sum { bytes, count } = self.unlimited.told();
+        let count = count.saturating_add(self.count.load(Ordering::Relaxed));
+        self.history.is_now((self.reserved().saturating_add(bytes), count));
+    }
+
+    /// Whether there is a limit.
+    #[inline]
+    pub(crate) fn is_limited(&self) -> bool {
+        self.max.load(Ordering::Relaxed) < i64::MAX.cast_unsigned()
+    }
+
+    /// A block has come to be that has reserved nothing, [`Reservation::Tallied`].
+    #[inline]
+    pub(crate) fn tally(&self, bytes: u64) {
+        if self.unlimited.add(Sum { bytes, count: 1 }) {
+            self.note_peak();
+        }
+    }
+
+    /// A block of [`Budget::tally`] has become larger, or smaller, by so many bytes.
+    pub(crate) fn tally_growth(&self, bytes: i64) {
+        let sum = Sum { bytes: bytes.unsigned_abs(), count: 0 };
+        let has_told =
+            if bytes > 0 { self.unlimited.add(sum) } else { self.unlimited.subtract(sum) };
+        if has_told {
+            self.note_peak();
+        }
+        if bytes < 0 {
+            self.serve_after_tally();
+        }
+    }
+
+    /// A block of [`Budget::tally`] is no more. If there is a limit by now, it has taken room from it.
+    #[inline]
+    pub(crate) fn untally(&self, bytes: u64) {
+        self.unlimited.subtract(Sum { bytes, count: 1 });
+        self.serve_after_tally();
+    }
+
+    /// Room that did not come by a change of the total: who has raised the flag sees it, or is seen here.
+    #[inline]
+    fn serve_after_tally(&self) {
+        if self.is_limited() {
+            fence(Ordering::SeqCst);
+            if self.total.load(Ordering::Relaxed) & WAITERS != 0 {
+                self.grant(&mut self.lock());
+            }
+        }
+    }
+
+    /// What blocks hold of the limit though they were taken without one.
+    fn tallied(&self) -> u64 {
+        if self.has_tallied.load(Ordering::Relaxed) { self.unlimited.now().bytes } else { 0 }
     }
 
     /// `Bits.reserveMemory`: reserves; if there is no room, `reclaimer` makes some, and the call
@@ -362,15 +441,25 @@ impl Budget {
     /// All figures.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
+        let tallied = self.unlimited.now();
+        let tallied_ever = self.unlimited.ever();
+        let ever =
+            |figure: usize, tallied: u64| self.history.ever.sum(figure).wrapping_add(tallied);
+        let figure = |figure: u64, tallied: u64| figure.wrapping_add(tallied).cast_signed();
+        let reserved = figure(self.reserved(), tallied.bytes);
+        let count = figure(self.count.load(Ordering::Relaxed), tallied.count);
+        let peak = |peak: &core::sync::atomic::AtomicU64, now: i64| {
+            peak.load(Ordering::Relaxed).cast_signed().max(now)
+        };
         Snapshot {
             max_memory: self.max_memory(),
-            reserved_memory: self.reserved().cast_signed(),
-            total_capacity: (self.total.load(Ordering::Relaxed) & !WAITERS).cast_signed(),
-            count: self.count.load(Ordering::Relaxed).cast_signed(),
-            peak_reserved_memory: self.history.peak_reserved.load(Ordering::Relaxed).cast_signed(),
-            peak_count: self.history.peak_count.load(Ordering::Relaxed).cast_signed(),
-            ever_reserved_memory: self.history.ever.sum(History::RESERVED),
-            ever_count: self.history.ever.sum(History::COUNT),
+            reserved_memory: reserved,
+            total_capacity: figure(self.total.load(Ordering::Relaxed) & !WAITERS, tallied.bytes),
+            count,
+            peak_reserved_memory: peak(&self.history.peak_reserved, reserved),
+            peak_count: peak(&self.history.peak_count, count),
+            ever_reserved_memory: ever(History::RESERVED, tallied_ever.bytes),
+            ever_count: ever(History::COUNT, tallied_ever.count),
             refusals: self.history.ever.sum(History::REFUSALS),
         }
     }
@@ -410,8 +499,9 @@ impl Budget {
     /// The word of `total` once `capacity` is taken, if the limit allows it.
     fn fit(&self, word: u64, capacity: u64) -> Result<u64, Shortfall> {
         let total = word & !WAITERS;
+        let max = self.max.load(Ordering::Relaxed).saturating_sub(self.tallied());
         // Both are below 2^63.
-        match (total + capacity).checked_sub(self.max.load(Ordering::Relaxed)) {
+        match (total + capacity).checked_sub(max) {
             None | Some(0) => Ok(word + capacity),
             Some(missing) => Err(Shortfall(missing)),
         }
@@ -517,6 +607,8 @@ impl Budget {
     }
 
     fn change_max(&self, max: u64, queue: &mut Queue) {
+        // Counting them takes a look at every thread: only where there can be any.
+        self.has_tallied.store(self.unlimited.ever().count > 0, Ordering::Relaxed);
         self.max.store(max, Ordering::Relaxed);
         self.grant(queue);
     }
@@ -539,6 +631,8 @@ impl Budget {
         queue.next_ticket = ticket.wrapping_add(1);
         queue.waiters.push(Waiter { ticket, capacity });
         self.total.fetch_or(WAITERS, Ordering::Relaxed);
+        // See `serve_after_tally`.
+        fence(Ordering::SeqCst);
         self.grant(&mut queue);
         Ok(Waiting { budget: self, ticket, capacity })
     }

@@ -1,6 +1,6 @@
 //! The process' own budget, and who reclaims for it.
 
-use super::{Budget, Policy, Reclaimer};
+use super::{Budget, Policy, Reclaimer, Reservation};
 use crate::error::Errno;
 use core::cell::Cell;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -53,30 +53,31 @@ pub(crate) fn reserve_memory_in(budget: &Budget, size: i64, capacity: i64) -> Re
 }
 
 /// [`Budget::reserve_block`] on the process' budget, with its policy and all its reclaimers. Without
-/// a limit it does not ask them: what is refused then is beyond all counting.
-pub(crate) fn reserve_block(bytes: i64) -> Result<(), Errno> {
+/// a limit there is nothing to ask for.
+#[inline]
+pub(crate) fn reserve_block(bytes: i64) -> Result<Reservation, Errno> {
+    if !budget().is_limited() {
+        return Ok(Reservation::Tallied);
+    }
     match budget().try_reserve_block(bytes) {
-        Err(Errno::ENOMEM) if is_limited() => {
+        Err(Errno::ENOMEM) => {
             let policy = settings().policy;
             budget().reserve_block(bytes, policy, &Registered)
         }
         answer => answer,
     }
+    .map(|()| Reservation::Taken)
 }
 
 /// [`Budget::grow_block`] on the process' budget, as [`reserve_block`].
 pub(crate) fn grow_block(bytes: i64) -> Result<(), Errno> {
     match budget().try_grow_block(bytes) {
-        Err(Errno::ENOMEM) if is_limited() => {
+        Err(Errno::ENOMEM) => {
             let policy = settings().policy;
             budget().grow_block(bytes, policy, &Registered)
         }
         answer => answer,
     }
-}
-
-fn is_limited() -> bool {
-    budget().max_memory() < i64::MAX
 }
 
 /// Sets what [`reserve_memory`] does when there is no room.

@@ -41,6 +41,12 @@ pub fn guard_share(percent: u8) {
     SHARE.store(percent, Ordering::Relaxed);
 }
 
+/// Whether any block is to be guarded.
+#[inline]
+pub(super) fn is_on() -> bool {
+    SHARE.load(Ordering::Relaxed) != 0
+}
+
 /// Whether the block that the calling thread is about to take is to be guarded.
 pub(super) fn is_chosen() -> bool {
     let share = SHARE.load(Ordering::Relaxed);

@@ -96,6 +96,11 @@ impl<T, G> Live<T, G> {
         Some(block)
     }
 
+    /// Remembers a block that was live elsewhere.
+    pub(crate) fn remember(&self, address: *mut u8, gone: G) {
+        self.shard(address).remember(address.addr(), gone);
+    }
+
     /// Looks at a block.
     pub(crate) fn with<R>(&self, address: *mut u8, look: impl FnOnce(&T) -> R) -> Option<R> {
         self.shard(address).live.get(&address.addr()).map(look)

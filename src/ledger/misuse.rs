@@ -17,10 +17,12 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Misuse {
-    /// Nothing: it goes to the allocator as it came.
+    /// Nothing is told: it goes to the allocator as it came. Where only small blocks of this library's lie,
+    /// nothing happens.
     Ignore,
     /// A second release is told on stderr and not obeyed. What never was in the books goes to the
-    /// allocator; from then on second releases do, too, since they may be of such blocks.
+    /// allocator; from then on second releases do, too, since they may be of such blocks. Where only small
+    /// blocks of this library's lie, both are told and neither is obeyed.
     Known,
     /// Both are told, and neither is obeyed.
     Warn,
@@ -96,9 +98,22 @@ pub(super) enum Wrong {
 /// Tells of it, as the policy says. True if the release is not to be obeyed.
 pub(super) fn found(address: *mut u8, wrong: &Wrong) -> bool {
     let policy = policy();
-    if !is_told(policy, wrong) {
-        return false;
+    let is_told = is_told(policy, wrong);
+    if is_told {
+        tell(policy, address, wrong);
     }
+    is_told
+}
+
+/// [`found`] at an address at which nobody but this library can have a block: there is no doubt.
+pub(super) fn found_ours(address: *mut u8, wrong: &Wrong) {
+    let policy = policy();
+    if policy != Misuse::Ignore {
+        tell(policy, address, wrong);
+    }
+}
+
+fn tell(policy: Misuse, address: *mut u8, wrong: &Wrong) {
     let before = FOUND.fetch_add(1, Ordering::Relaxed);
     if before < MOST || policy == Misuse::Abort {
         let here = site::here();
@@ -110,7 +125,6 @@ pub(super) fn found(address: *mut u8, wrong: &Wrong) -> bool {
     if policy == Misuse::Abort {
         std::process::abort();
     }
-    true
 }
 
 fn is_told(policy: Misuse, wrong: &Wrong) -> bool {

@@ -20,9 +20,10 @@ mod live;
 mod misuse;
 mod sample;
 mod site;
+mod slab;
 mod sum;
 
-use crate::bits;
+use crate::bits::{self, Reservation};
 use crate::error::Errno;
 use crate::memory;
 use crate::os;
@@ -36,6 +37,7 @@ pub use misuse::{Misuse, misuses, set_misuse};
 use sample::Doubled;
 pub use sample::{at_most, sample_every, sample_mean};
 pub use site::{Family, Frame, Origin, Pool, Site, SiteId, Tracer, intern, set_tracer};
+use slab::{Left, Slot};
 pub use sum::{FamilySum, OriginSum, PoolSum, SiteSum, Sums, ThreadSum, sums};
 
 /// Whose allocator a block came from.
@@ -163,6 +165,10 @@ impl Size {
     const RUNTIMES: u64 = 1 << 63;
     const OTHERS: u64 = 1 << 62;
     const GUARDED: u64 = 1 << 61;
+    const TALLIED: u64 = 1 << 55;
+    /// Of a small block the bytes have no more bits.
+    const SMALL: u64 = (1 << Self::SMALL_KIND) - 1;
+    const SMALL_KIND: u32 = 17;
 
     /// # Errors
     /// `ENOMEM`: no memory is that large.
@@ -200,11 +206,22 @@ impl Size {
     }
 
     fn sampled(self, Doubled(doubled): Doubled) -> Self {
-        Self(self.0 & !(0xFF << Self::SAMPLED) | u64::from(doubled) << Self::SAMPLED)
+        Self(self.0 & !(0x7F << Self::SAMPLED) | u64::from(doubled & 0x7F) << Self::SAMPLED)
     }
 
     fn doubled(self) -> Doubled {
-        Doubled((self.0 >> Self::SAMPLED & 0xFF) as u8)
+        Doubled((self.0 >> Self::SAMPLED & 0x7F) as u8)
+    }
+
+    fn reserved_as(self, reservation: Reservation) -> Self {
+        match reservation {
+            Reservation::Tallied => Self(self.0 | Self::TALLIED),
+            Reservation::Taken => Self(self.0 & !Self::TALLIED),
+        }
+    }
+
+    fn reservation(self) -> Reservation {
+        if self.0 & Self::TALLIED == 0 { Reservation::Taken } else { Reservation::Tallied }
     }
 
     /// One that lies where [`guard`] has put it.
@@ -212,8 +229,23 @@ impl Size {
         Self(self.0 | Self::GUARDED)
     }
 
+    /// One that lies where its owner has put it.
+    fn plain(self) -> Self {
+        Self(self.0 & !Self::GUARDED)
+    }
+
     fn is_guarded(self) -> bool {
         self.0 & Self::GUARDED != 0
+    }
+
+    /// Of a small block of the library's: 30 bits that say the same, see [`Size::of_small`].
+    fn small(self) -> u64 {
+        let kind = self.0 >> Self::SAMPLED & 0x1FFF;
+        self.0 & Self::SMALL | kind << Self::SMALL_KIND
+    }
+
+    fn of_small(packed: u64) -> Self {
+        Self(packed & Self::SMALL | (packed >> Self::SMALL_KIND & 0x1FFF) << Self::SAMPLED)
     }
 
     /// As it was asked for.
@@ -236,7 +268,9 @@ fn collections() -> u32 {
 /// Hundredths of a second of the coarse clock; they begin anew after 497 days.
 #[expect(clippy::cast_possible_truncation, reason = "they begin anew")]
 fn now() -> u32 {
-    (os::clock::monotonic_coarse().as_millis() / 10) as u32
+    let now = os::clock::monotonic_coarse();
+    // Not by `as_millis`, whose 128 bits take longer to divide than the clock to read.
+    (now.as_secs().wrapping_mul(100) + u64::from(now.subsec_millis() / 10)) as u32
 }
 
 static KEPT: AtomicBool = AtomicBool::new(false);
@@ -244,6 +278,7 @@ static BLOCKS: Live<Block, Gone> = Live::new();
 
 /// From now on, books are kept. Blocks taken before are not in them.
 pub fn keep() {
+    slab::open();
     KEPT.store(true, Ordering::Relaxed);
 }
 
@@ -268,21 +303,80 @@ pub fn allocate<A: Allocator>(
         return Ok(ptr::null_mut());
     }
     let size = Size::new(bytes, owner, door)?;
-    let figure = size.bytes();
-    bits::reserve_block(figure)?;
-    let guarded = if guard::is_chosen() { guard::allocate(bytes) } else { None };
-    let (block, size) = match guarded {
-        Some(block) => (block, size.guarded()),
-        None => (allocator.allocate(owner, bytes).inspect_err(|_| unreserve(figure))?, size),
-    };
-    if let Err(errno) = enter(block, Block::new(size)) {
-        // SAFETY: no one but us has seen the block.
-        unsafe { give_back(allocator, block, size) };
-        unreserve(figure);
-        return Err(errno.into());
+    let size = size.reserved_as(bits::reserve_block(size.bytes())?);
+    if owner == Owner::Library
+        && !guard::is_on()
+        && let Some(slot) = slab::take(bytes)
+    {
+        slot.enter(&Block::new(size));
+        note(size);
+        return Ok(slot.address());
     }
-    note(figure, 1);
+    let entered = take(allocator, owner, bytes).and_then(|taken| {
+        // SAFETY: no one but us has seen the block.
+        unsafe { enter_or_give_back(allocator, taken, size) }.map_err(A::Error::from)
+    });
+    let block = entered.inspect_err(|_| unreserve_untold(size))?;
+    note(size);
     Ok(block)
+}
+
+/// A block's memory, and where its entry goes.
+enum Taken {
+    Slot(Slot),
+    Guarded(*mut u8),
+    /// Of the owner's allocator.
+    Plain(*mut u8),
+}
+
+impl Taken {
+    fn address(&self) -> *mut u8 {
+        match self {
+            Self::Slot(slot) => slot.address(),
+            Self::Guarded(block) | Self::Plain(block) => *block,
+        }
+    }
+
+    /// What the books say of such a block.
+    fn marked(&self, size: Size) -> Size {
+        if matches!(self, Self::Guarded(_)) { size.guarded() } else { size.plain() }
+    }
+}
+
+/// Memory for a block, which is in no books yet.
+fn take<A: Allocator>(allocator: &A, owner: Owner, bytes: usize) -> Result<Taken, A::Error> {
+    if guard::is_chosen()
+        && let Some(block) = guard::allocate(bytes)
+    {
+        return Ok(Taken::Guarded(block));
+    }
+    if owner == Owner::Library
+        && let Some(slot) = slab::take(bytes)
+    {
+        return Ok(Taken::Slot(slot));
+    }
+    allocator.allocate(owner, bytes).map(Taken::Plain)
+}
+
+/// Puts a block into the books, or gives it back if there is no memory for its entry.
+///
+/// # Safety
+/// No one uses the block yet.
+unsafe fn enter_or_give_back<A: Allocator>(
+    allocator: &A,
+    taken: Taken,
+    size: Size,
+) -> Result<*mut u8, Errno> {
+    let block = Block::new(taken.marked(size));
+    let address = taken.address();
+    match taken {
+        Taken::Slot(slot) => slot.enter(&block),
+        Taken::Guarded(_) | Taken::Plain(_) => enter(address, block).inspect_err(|_| {
+            // SAFETY: the caller guarantees the block, which is its owner's, as it has just come.
+            unsafe { give_back(allocator, address, Out::Table(block)) };
+        })?,
+    }
+    Ok(address)
 }
 
 /// `Unsafe.reallocateMemory`: the block at `address` with `bytes` bytes. NULL is [`allocate`] from
@@ -311,33 +405,66 @@ pub unsafe fn reallocate<A: Allocator>(
     }
     let size = Size::new(bytes, owner, door)?;
     // Out of the books first: once it has moved, the address may be another thread's new block.
-    let Some(old) = BLOCKS.remove_and_remember(address, |block| Gone::new(*block)) else {
+    let Some(out) = take_out(address) else {
         return if is_refused(address) { Err(Errno::EINVAL.into()) } else { Ok(None) };
     };
-    let (owner, size) = (old.size.owner(), size.of_kind(old.size));
-    let growth = size.bytes() - old.size.bytes();
-    let moved = grow(growth).map_err(A::Error::from).and_then(|()| {
-        let moved = if old.size.is_guarded() {
-            // SAFETY: the caller guarantees the block, and the books how it lies.
-            unsafe { reallocate_guarded(allocator, address, old, bytes) }
-        } else {
-            // SAFETY: the caller guarantees the block, and the books the owner.
-            unsafe { allocator.reallocate(owner, address, bytes) }.map(|block| (block, size))
-        };
-        moved.inspect_err(|_| shrink(growth))
+    let old = out.block().size;
+    let size = size.of_kind(old);
+    let moved = regrow(old, size).map_err(A::Error::from).and_then(|size| {
+        // SAFETY: the caller guarantees the block, and the books how it lies.
+        let moved = unsafe { renew(allocator, address, out, size) };
+        moved.map(|block| (block, size)).inspect_err(|_| undo_regrow(old, size))
     });
     match moved {
         Ok((block, size)) => {
-            shrink(-growth);
-            note(growth, 0);
-            enter_again(block, Block::new(size));
+            note_regrown(old, size);
             Ok(Some(block))
         }
         Err(error) => {
-            enter_again(address, old);
+            out.put_back(address);
             Err(error)
         }
     }
+}
+
+/// The block at `address`, which is out of the books, with another size and in them again, perhaps at
+/// another place.
+///
+/// # Errors
+/// The allocator's: the block is as it was, and not in the books.
+///
+/// # Safety
+/// `address` is the live block of `out`, which no other thread uses during the call.
+unsafe fn renew<A: Allocator>(
+    allocator: &A,
+    address: *mut u8,
+    out: Out,
+    size: Size,
+) -> Result<*mut u8, A::Error> {
+    let (owner, bytes) = (size.owner(), size.asked());
+    match out {
+        Out::Slot(slot, _) if slot.suits(bytes) => {
+            slot.enter(&Block::new(size));
+            return Ok(address);
+        }
+        Out::Table(old) if !old.size.is_guarded() => {
+            // SAFETY: the caller guarantees the block, and the books the owner.
+            let block = unsafe { allocator.reallocate(owner, address, bytes) }?;
+            enter_again(block, Block::new(size));
+            return Ok(block);
+        }
+        Out::Slot(..) | Out::Table(_) => {}
+    }
+    let taken = take(allocator, owner, bytes)?;
+    let common = out.block().size.asked().min(bytes);
+    // SAFETY: both are live, so long, and apart. It can't fail: neither wraps around.
+    let _ = unsafe { memory::copy_memory(address, taken.address(), common) };
+    // SAFETY: no one but us has seen the new block.
+    let block = unsafe { enter_or_give_back(allocator, taken, size) }?;
+    // SAFETY: the caller guarantees the old one.
+    let damage = unsafe { give_back(allocator, address, out) };
+    tell(address, out.block(), damage);
+    Ok(block)
 }
 
 /// `Unsafe.freeMemory`: gives the block back to its owner, and its reservation to the budget. NULL
@@ -351,6 +478,9 @@ pub unsafe fn reallocate<A: Allocator>(
 pub unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> Result<bool, Errno> {
     if address.is_null() {
         return Ok(true);
+    }
+    if let Some(slot) = slab::find(address) {
+        return Ok(free_slot(address, slot));
     }
     // Out of the books first, see `reallocate`.
     let Some(block) = BLOCKS.remove_and_remember(address, |block| Gone::new(*block)) else {
@@ -367,10 +497,31 @@ pub unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> Result<bool
         BLOCKS.with_gone(address, |gone| gone.freed = freed);
     }
     // SAFETY: the caller guarantees the block, and the books the owner.
-    let damage = unsafe { give_back(allocator, address, block.size) };
+    let damage = unsafe { give_back(allocator, address, Out::Table(block)) };
     tell(address, block, damage);
-    unreserve(block.size.bytes());
+    unreserve(block.size);
     Ok(true)
+}
+
+/// [`free`] of a block in a slot.
+#[inline]
+fn free_slot(address: *mut u8, slot: Slot) -> bool {
+    let Some(size) = slot.claim(address, os::thread_id()) else { return is_refused(address) };
+    if slot.site().is_some() {
+        remember(address, slot);
+    }
+    slot.give_back();
+    unreserve(size);
+    true
+}
+
+/// Remembers where a block goes of which it is known where it came from.
+#[cold]
+fn remember(address: *mut u8, slot: Slot) {
+    if let Some(Left { block, .. }) = slot.left() {
+        let freed = Some(Freed::here());
+        BLOCKS.remember(address, Gone { freed, ..Gone::new(block) });
+    }
 }
 
 /// `Unsafe.setMemory`. Zeros for a whole block in the books, as a direct buffer's constructor wants them,
@@ -385,8 +536,8 @@ pub unsafe fn set_memory(address: *mut u8, bytes: usize, value: u8) -> Result<()
     if value == 0 && memory::is_large(bytes) {
         let whole = BLOCKS.with(address, |block| block.size.asked() >= bytes);
         if whole == Some(true) {
-            // SAFETY: the caller guarantees the range. Every owner's blocks are of the C library's heap, or
-            // a guard's, and so private anonymous memory.
+            // SAFETY: the caller guarantees the range. The blocks in the table are of the C library's heap,
+            // or a guard's, and so private anonymous memory.
             unsafe { memory::zero_private(address, bytes) };
             return Ok(());
         }
@@ -446,56 +597,79 @@ pub unsafe fn free_memory(address: *mut u8) -> Result<(), Errno> {
     Ok(())
 }
 
+/// A block that has been taken out of the books.
+#[derive(Clone, Copy)]
+enum Out {
+    Slot(Slot, Block),
+    Table(Block),
+}
+
+impl Out {
+    fn block(&self) -> Block {
+        let (Self::Slot(_, block) | Self::Table(block)) = *self;
+        block
+    }
+
+    /// Nothing has happened to it after all.
+    fn put_back(self, address: *mut u8) {
+        match self {
+            Self::Slot(slot, block) => slot.enter(&block),
+            Self::Table(block) => enter_again(address, block),
+        }
+    }
+}
+
+/// Takes the block at `address` out of the books, which remember it for a while; of several threads that
+/// ask for the same one, one gets it.
+fn take_out(address: *mut u8) -> Option<Out> {
+    match slab::find(address) {
+        Some(slot) => {
+            let block = slot.look()?;
+            let size = slot.claim(address, os::thread_id())?;
+            Some(Out::Slot(slot, Block { size, ..block }))
+        }
+        None => BLOCKS.remove_and_remember(address, |block| Gone::new(*block)).map(Out::Table),
+    }
+}
+
 /// Gives the block back to where it came from; what was written to beyond its ends, if that is known.
 ///
 /// # Safety
-/// A live block of that kind, which no one uses from here on, and whose owner is reached.
+/// `address` is the live block of `out`, which no one uses from here on, and whose owner is reached.
 unsafe fn give_back<A: Allocator>(
     allocator: &A,
     address: *mut u8,
-    size: Size,
+    out: Out,
 ) -> Option<guard::Damage> {
-    if size.is_guarded() {
-        // SAFETY: the caller guarantees the block.
-        return unsafe { guard::free(address, size.asked()) };
+    match out {
+        Out::Slot(slot, _) => slot.give_back(),
+        Out::Table(block) if block.size.is_guarded() => {
+            // SAFETY: the caller guarantees the block.
+            return unsafe { guard::free(address, block.size.asked()) };
+        }
+        // SAFETY: the caller guarantees the block, and the books the owner.
+        Out::Table(block) => unsafe { allocator.free(block.size.owner(), address) },
     }
-    // SAFETY: the caller guarantees the block, and the books the owner.
-    unsafe { allocator.free(size.owner(), address) };
     None
 }
 
-/// The guarded block at `address` with another size, at another place: guarded, or its owner's if there is
-/// no room for that.
-///
-/// # Errors
-/// The allocator's: the block is as it was.
-///
-/// # Safety
-/// `address` is the guarded block of that entry, which no other thread uses during the call.
-unsafe fn reallocate_guarded<A: Allocator>(
-    allocator: &A,
-    address: *mut u8,
-    old: Block,
-    bytes: usize,
-) -> Result<(*mut u8, Size), A::Error> {
-    let plain = Size::new(bytes, old.size.owner(), old.size.family())?;
-    let (block, size) = match guard::allocate(bytes) {
-        Some(block) => (block, plain.guarded()),
-        None => (allocator.allocate(old.size.owner(), bytes)?, plain),
-    };
-    let before = old.size.asked();
-    // SAFETY: both are live, so long, and apart. It can't fail: neither wraps around.
-    let _ = unsafe { memory::copy_memory(address, block, before.min(bytes)) };
-    // SAFETY: the caller guarantees the block.
-    tell(address, old, unsafe { guard::free(address, before) });
-    Ok((block, size))
-}
-
-/// What is wrong with a release of an address at which there is no block. True if it is told, and not
-/// to be obeyed.
+/// What is wrong with a release of an address at which there is no block. True if it is not to be obeyed.
+#[cold]
 fn is_refused(address: *mut u8) -> bool {
-    let gone = BLOCKS.with_gone(address, |gone| *gone);
-    misuse::found(address, &gone.map_or(Wrong::Foreign, Wrong::Twice))
+    if !slab::is_here(address) {
+        let gone = BLOCKS.with_gone(address, |gone| *gone);
+        return misuse::found(address, &gone.map_or(Wrong::Foreign, Wrong::Twice));
+    }
+    let left = slab::find(address).and_then(Slot::left);
+    let gone = left.map(|Left { block, thread }| {
+        // Where it went is remembered apart, if it is.
+        let known = BLOCKS.with_gone(address, |gone| *gone);
+        let same = |gone: &Gone| gone.block.born == block.born && gone.thread == thread;
+        known.filter(same).unwrap_or(Gone { block, thread, freed: None })
+    });
+    misuse::found_ours(address, &gone.map_or(Wrong::Foreign, Wrong::Twice));
+    // Nobody else has blocks there.
+    true
 }
 
 fn tell(address: *mut u8, block: Block, damage: Option<guard::Damage>) {
@@ -545,29 +719,79 @@ fn give_up(stale: Option<Block>) {
 /// Unless the reservation is somebody else's.
 fn unreserve_ours(size: Size) {
     if size.owner() != Owner::Other {
-        unreserve(size.bytes());
+        unreserve(size);
     }
 }
 
 // The budget refuses to give back only what is not reserved. All of the below is.
 
-fn unreserve(bytes: i64) {
-    let _ = bits::budget().unreserve_memory(bytes, bytes);
+/// A block is no more.
+#[inline]
+fn unreserve(size: Size) {
+    match size.reservation() {
+        Reservation::Tallied => bits::budget().untally(size.bytes().cast_unsigned()),
+        Reservation::Taken => unreserve_untold(size),
+    }
 }
 
-fn grow(bytes: i64) -> Result<(), Errno> {
-    if bytes > 0 { bits::grow_block(bytes) } else { Ok(()) }
+/// A block has not come to be.
+fn unreserve_untold(size: Size) {
+    if size.reservation() == Reservation::Taken {
+        let _ = bits::budget().unreserve_memory(size.bytes(), size.bytes());
+    }
+}
+
+/// A block has come to be.
+#[inline]
+fn note(size: Size) {
+    let bytes = size.bytes().cast_unsigned();
+    match size.reservation() {
+        Reservation::Tallied => bits::budget().tally(bytes),
+        Reservation::Taken => bits::budget().note(bytes, 1),
+    }
+}
+
+/// Reserves what a block of `old` needs to become one of `new`, which is `new` with how it is reserved. If
+/// it grows and has taken nothing from the limit yet, that is all of it.
+fn regrow(old: Size, new: Size) -> Result<Size, Errno> {
+    let growth = new.bytes() - old.bytes();
+    match old.reservation() {
+        Reservation::Tallied if growth > 0 => {
+            Ok(new.reserved_as(bits::reserve_block(new.bytes())?))
+        }
+        Reservation::Taken if growth > 0 => bits::grow_block(growth).map(|()| new),
+        Reservation::Tallied | Reservation::Taken => Ok(new),
+    }
+}
+
+/// It has stayed the old one.
+fn undo_regrow(old: Size, new: Size) {
+    match old.reservation() {
+        Reservation::Tallied => unreserve_untold(new),
+        Reservation::Taken => shrink(new.bytes() - old.bytes()),
+    }
+}
+
+/// It has become the new one.
+fn note_regrown(old: Size, new: Size) {
+    let growth = new.bytes() - old.bytes();
+    match (old.reservation(), new.reservation()) {
+        (Reservation::Tallied, Reservation::Tallied) => bits::budget().tally_growth(growth),
+        (Reservation::Tallied, Reservation::Taken) => {
+            unreserve(old);
+            bits::budget().note(u64::try_from(growth).unwrap_or(0), 0);
+        }
+        (Reservation::Taken, _) => {
+            shrink(-growth);
+            bits::budget().note(u64::try_from(growth).unwrap_or(0), 0);
+        }
+    }
 }
 
 fn shrink(bytes: i64) {
     if bytes > 0 {
         let _ = bits::budget().shrink_block(bytes);
     }
-}
-
-/// What has come to be.
-fn note(bytes: i64, blocks: u64) {
-    bits::budget().note(u64::try_from(bytes).unwrap_or(0), blocks);
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ static MEAN: AtomicU64 = AtomicU64::new(OFF);
 static AT_MOST: AtomicU32 = AtomicU32::new(u32::MAX);
 
 /// The coarse clock's step is 4 ms where it is longest: what is counted within one is little.
-const WINDOW: Duration = Duration::from_millis(20);
+const WINDOW: Duration = Duration::from_millis(100);
 
 /// How often points may move apart by twice. With that no thread takes as many bytes as would matter.
 const MOST_DOUBLED: u8 = 40;
@@ -216,8 +216,8 @@ mod tests {
         let (mut estimate, mut sampled, mut variance) = (0.0, 0_u32, 0.0);
         let blocks = 1_000_000_u32;
         for _ in 0..blocks {
-            // As `pass` does, with a clock of its own: a block every 20 us, 1000 in a window.
-            now += Duration::from_micros(20);
+            // As `pass` does, with a clock of its own: 1000 blocks in a window.
+            now += WINDOW / 1000;
             let Some(left) = place.left.get().checked_sub(BYTES).filter(|left| *left > 0) else {
                 let weight = weight(BYTES, MEAN, place.doubled.get());
                 estimate += weight;

@@ -204,6 +204,15 @@ const UNKNOWN: u64 = u64::MAX;
 pub struct SiteId(NonZeroU32);
 
 impl SiteId {
+    /// As [`SiteId::of_number`] takes it; not 0.
+    pub(super) fn number(self) -> u32 {
+        self.0.get()
+    }
+
+    pub(super) fn of_number(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
+
     fn index(self) -> usize {
         usize::try_from(self.0.get()).unwrap_or(0).saturating_sub(1)
     }

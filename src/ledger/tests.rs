@@ -3,11 +3,10 @@
 use super::*;
 use crate::os::heap::failing;
 use std::cell::RefCell;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 fn alone() -> MutexGuard<'static, ()> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+    slab::tests::opened()
 }
 
 /// Counts what it is asked, and takes all blocks from the library.
@@ -53,6 +52,11 @@ impl Allocator for Recording {
 /// What this thread's blocks have changed; other modules' tests use the budget too, so only
 /// figures far beyond theirs mean anything.
 const FAR: i64 = 1 << 33;
+
+/// A block that lies in a slot, and one that does not.
+const SMALL: usize = 64;
+const LARGE: usize = 4096;
+const BOTH: [usize; 2] = [SMALL, LARGE];
 
 fn reserved() -> i64 {
     bits::budget().snapshot().reserved_memory
@@ -121,44 +125,110 @@ fn a_step_that_fails_undoes_those_before_it() {
         assert_eq!(allocate(&Library, Owner::Library, bytes, None), Err(Errno::ENOMEM), "{bytes}");
         assert!(reserved() < FAR, "{bytes}");
     }
-    let block = allocate(&Library, Owner::Library, 64, None).unwrap();
-    // SAFETY: a live block of this thread's.
-    let refused =
-        failing::after(0, || unsafe { reallocate(&Library, Owner::Library, block, bytes, None) });
-    assert_eq!(refused, Err(Errno::ENOMEM));
-    assert!(reserved() < FAR);
-    // SAFETY: still live, and not used again.
-    assert_eq!(unsafe { free(&Library, block) }, Ok(true));
+    for size in BOTH {
+        let block = allocate(&Library, Owner::Library, size, None).unwrap();
+        // SAFETY: a live block of this thread's.
+        let refused = failing::after(0, || unsafe {
+            reallocate(&Library, Owner::Library, block, bytes, None)
+        });
+        assert_eq!(refused, Err(Errno::ENOMEM), "{size}");
+        assert!(reserved() < FAR, "{size}");
+        // SAFETY: still live, and not used again.
+        assert_eq!(unsafe { free(&Library, block) }, Ok(true), "{size}");
+    }
 }
 
 #[test]
 fn a_second_release_is_told_and_not_obeyed() {
     let _alone = alone();
+    for bytes in BOTH {
+        let allocator = Recording::default();
+        let block = allocate(&allocator, Owner::Library, bytes, None).unwrap();
+        // SAFETY: a live block of this thread's, not used again.
+        assert_eq!(unsafe { free(&allocator, block) }, Ok(true));
+        let before = misuses();
+        allocator.0.borrow_mut().clear();
+        // SAFETY: remembered as freed, so nothing happens.
+        assert_eq!(unsafe { free(&allocator, block) }, Ok(true));
+        // SAFETY: as above.
+        let moved = unsafe { reallocate(&allocator, Owner::Library, block, 128, None) };
+        assert_eq!(moved, Err(Errno::EINVAL));
+        assert!(allocator.0.borrow().is_empty());
+        assert!(misuses() >= before + 2);
+    }
+}
+
+#[test]
+fn an_address_within_a_small_block_is_told_and_nothing_happens() {
+    let _alone = alone();
     let allocator = Recording::default();
-    let block = allocate(&allocator, Owner::Library, 64, None).unwrap();
+    let block = allocate(&allocator, Owner::Library, SMALL, None).unwrap();
+    for inside in [1, 16, 40] {
+        let before = misuses();
+        let address = block.wrapping_add(inside);
+        // SAFETY: nothing happens.
+        assert_eq!(unsafe { free(&allocator, address) }, Ok(true), "{inside}");
+        // SAFETY: as above.
+        let moved = unsafe { reallocate(&allocator, Owner::Library, address, 128, None) };
+        assert_eq!(moved, Err(Errno::EINVAL), "{inside}");
+        assert!(misuses() >= before + 2, "{inside}");
+    }
+    assert!(allocator.0.borrow().is_empty());
     // SAFETY: a live block of this thread's, not used again.
     assert_eq!(unsafe { free(&allocator, block) }, Ok(true));
-    let before = misuses();
-    allocator.0.borrow_mut().clear();
-    // SAFETY: remembered as freed, so nothing happens.
-    assert_eq!(unsafe { free(&allocator, block) }, Ok(true));
-    // SAFETY: as above.
-    let moved = unsafe { reallocate(&allocator, Owner::Library, block, 128, None) };
-    assert_eq!(moved, Err(Errno::EINVAL));
-    assert!(allocator.0.borrow().is_empty());
-    assert!(misuses() >= before + 2);
+}
+
+#[test]
+fn a_block_keeps_its_content_wherever_it_moves() {
+    let _alone = alone();
+    let mut block = allocate(&Library, Owner::Library, 1, None).unwrap();
+    // SAFETY: a live block of this thread's.
+    unsafe { block.write(0xA0) };
+    let mut before = 1;
+    for bytes in [20, 32, 33, 1024, 1025, 100_000, 2000, 1000, 40, 1, 50, 1 << 20, 7] {
+        // SAFETY: a live block of this thread's.
+        let moved = unsafe { reallocate(&Library, Owner::Library, block, bytes, None) };
+        block = moved.unwrap().unwrap();
+        let common = before.min(bytes);
+        // SAFETY: as above, so long.
+        let content = unsafe { core::slice::from_raw_parts_mut(block, bytes) };
+        assert!(content[..common].iter().all(|byte| *byte == 0xA0), "{before} to {bytes}");
+        content.fill(0xA0);
+        before = bytes;
+    }
+    // SAFETY: a live block of this thread's, not used again.
+    assert_eq!(unsafe { free(&Library, block) }, Ok(true));
+}
+
+#[test]
+fn all_live_blocks_are_in_the_sums_wherever_they_lie() {
+    let _alone = alone();
+    // Nobody else's blocks have such a family, whose door the tests do not use otherwise.
+    let of_family = || {
+        let sums = sums(false, None);
+        let family = sums.families.iter().find(|sum| sum.family == Family::Arena);
+        family.map_or((0, 0), |sum| (sum.bytes, sum.blocks))
+    };
+    let take = |bytes| allocate(&Library, Owner::Library, bytes, Some(Family::Arena)).unwrap();
+    let blocks: Vec<_> = (0..3000).map(|i| take(1 + i)).collect();
+    assert_eq!(of_family(), (3000 * 3001 / 2, 3000));
+    for block in blocks {
+        // SAFETY: a live block of this thread's, not used again.
+        assert_eq!(unsafe { free(&Library, block) }, Ok(true));
+    }
+    assert_eq!(of_family(), (0, 0));
 }
 
 #[test]
 fn a_block_freed_behind_our_back_is_given_up_when_its_address_comes_again() {
     let _alone = alone();
-    let block = allocate(&Library, Owner::Library, 64, None).unwrap();
+    let block = allocate(&Library, Owner::Library, LARGE, None).unwrap();
     BLOCKS.remove(block);
     let far =
         Block::new(Size::new(usize::try_from(2 * FAR).unwrap(), Owner::Library, None).unwrap());
     bits::reserve_memory(2 * FAR, 2 * FAR).unwrap();
     enter(block, far).unwrap();
-    enter(block, Block::new(Size::new(64, Owner::Library, None).unwrap())).unwrap();
+    enter(block, Block::new(Size::new(LARGE, Owner::Library, None).unwrap())).unwrap();
     assert!(reserved() < FAR);
     // SAFETY: a live block of this thread's, not used again.
     assert_eq!(unsafe { free(&Library, block) }, Ok(true));

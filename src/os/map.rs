@@ -46,3 +46,31 @@ pub(crate) unsafe fn give_back(pages: *mut u8, bytes: usize) -> Result<(), Errno
     // SAFETY: the caller guarantees the pages.
     checked(unsafe { libc::munmap(pages.cast(), bytes) }).map(drop)
 }
+
+/// `madvise(MADV_DONTNEED)`: the content of the pages goes back to the kernel; they read as zero.
+///
+/// # Safety
+/// The pages are the caller's, whole, private and anonymous, and nobody relies on their content.
+pub(crate) unsafe fn forget(pages: *mut u8, bytes: usize) {
+    // SAFETY: the caller guarantees the pages. If it fails, they stay.
+    let _ = unsafe { libc::madvise(pages.cast(), bytes, libc::MADV_DONTNEED) };
+}
+
+/// `madvise(MADV_NOHUGEPAGE)`: one byte of the pages that is written to takes one page.
+///
+/// # Safety
+/// The pages are the caller's, whole.
+pub(crate) unsafe fn keep_small(pages: *mut u8, bytes: usize) {
+    // SAFETY: the caller guarantees the pages. It fails on a kernel that has no huge ones.
+    let _ = unsafe { libc::madvise(pages.cast(), bytes, libc::MADV_NOHUGEPAGE) };
+}
+
+/// `getrlimit(RLIMIT_AS)`: whether the process may have as many addresses as it likes.
+pub(crate) fn is_unlimited() -> bool {
+    let mut limit = core::mem::MaybeUninit::<libc::rlimit>::zeroed();
+    // SAFETY: the out-parameter is writable.
+    let asked = unsafe { libc::getrlimit(libc::RLIMIT_AS, limit.as_mut_ptr()) };
+    // SAFETY: two integers, for which zero is a value too.
+    let limit = unsafe { limit.assume_init() };
+    asked == 0 && limit.rlim_cur == libc::RLIM_INFINITY
+}

@@ -8,19 +8,16 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 /// A program with a terminal of its own.
 pub(crate) struct Terminal {
     child: Child,
     /// The side of the keys and the screen.
     near: File,
-    /// The program's side, for its settings; until its end.
-    far: Option<File>,
+    /// The program's side, for its settings.
+    far: File,
     settings: Settings,
     screen: Arc<Mutex<vt100::Parser>>,
-    /// Fills the screen until nobody has the program's side.
-    reader: Option<JoinHandle<()>>,
 }
 
 /// Speed apart, what a program may have changed.
@@ -84,13 +81,13 @@ impl Terminal {
         let child = command.spawn().unwrap_or_else(|error| panic!("{error}: {command:?}"));
         let screen = Arc::new(Mutex::new(vt100::Parser::new(some(rows), some(columns), 0)));
         let (mut output, shown) = (near.try_clone().expect("a second handle"), screen.clone());
-        let reader = std::thread::spawn(move || {
+        std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = output.read(&mut bytes) {
                 shown.lock().expect("no panic under the lock").process(&bytes[..count]);
             }
         });
-        Self { child, near, far: Some(far), settings, screen, reader: Some(reader) }
+        Self { child, near, far, settings, screen }
     }
 
     /// What is on the screen.
@@ -143,15 +140,12 @@ impl Terminal {
     pub(crate) fn end(mut self) -> (ExitStatus, String) {
         let status = crate::child::wait(&mut self.child, LIMIT);
         let status = status.unwrap_or_else(|| panic!("still running\n{}", self.screen()));
-        let far = self.far.take().expect("kept until here");
-        assert_eq!(Settings::of(&far), self.settings, "the terminal's settings");
-        // All that the program has written is read then.
-        drop(far);
-        self.reader.take().expect("kept until here").join().expect("no panic in it");
-        let parser = self.screen.lock().expect("no panic under the lock");
-        let screen = parser.screen();
-        assert!(!screen.alternate_screen() && !screen.hide_cursor(), "not restored");
-        drop(parser);
+        assert_eq!(Settings::of(&self.far), self.settings, "the terminal's settings");
+        let restored = || {
+            let parser = self.screen.lock().expect("no panic under the lock");
+            (parser.screen().alternate_screen(), parser.screen().hide_cursor())
+        };
+        wait_until("the screen and its cursor", restored, |seen| *seen == (false, false));
         (status, self.screen())
     }
 }

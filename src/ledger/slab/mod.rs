@@ -1,0 +1,394 @@
+//! Small blocks: memory and books in one.
+//!
+//! A slab allocator (Bonwick, The slab allocator, 1994), whose slots each have an entry of the ledger
+//! beside the memory and not in it: so an address tells where its entry is, nothing is hashed or locked,
+//! and a program that writes beyond a block, or to one that it has freed, does not reach the books.
+//!
+//! Slots of a size class lie in *spans*. A thread owns one span of each class that it takes from, and
+//! takes from it and gives back to it without any other thread's knowing. Everybody else gives back by one
+//! compare-and-swap ([`shared`]). A span that is used up has no owner; when a quarter of it is free again
+//! it is in its class's list, for the next thread that needs one; when all of it is, its memory goes back
+//! to the kernel, but for a few of each class.
+//!
+//! The addresses are set aside by [`open`] at once. What does not fit, and what is larger than
+//! [`class::LARGEST`], is not taken here.
+
+mod class;
+mod region;
+mod shared;
+mod span;
+
+use super::{Block, SiteId, Size};
+use crate::error::Errno;
+use crate::os;
+use class::{CLASSES, Class, LARGEST};
+use core::cell::Cell;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use region::REGION;
+use span::{NOBODY, Place};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Sets the addresses aside; before that nothing is taken. A process whose addresses are limited
+/// (`ulimit -v`) needs them for other things.
+pub(super) fn open() {
+    if os::map::is_unlimited() {
+        // Without them there are no slots.
+        let _: Result<(), Errno> = REGION.reserve();
+    }
+}
+
+/// A slot in use: a block's memory and its entry.
+#[derive(Clone, Copy)]
+pub(super) struct Slot {
+    place: Place,
+    index: u32,
+}
+
+/// A block that has left the books, as its slot still tells.
+pub(super) struct Left {
+    pub(super) block: Block,
+    /// Who has freed it: the kernel's number of the thread.
+    pub(super) thread: u32,
+}
+
+/// A slot for so many bytes, not in the books yet.
+#[inline]
+pub(super) fn take(bytes: usize) -> Option<Slot> {
+    if bytes > LARGEST {
+        return None;
+    }
+    let class = class::of(bytes);
+    MINE.with(|mine| {
+        let place = mine.place(class);
+        match place.and_then(|place| Some(Slot { place, index: place.take()? })) {
+            Some(slot) => Some(slot),
+            None => mine.take_elsewhere(class, place),
+        }
+    })
+}
+
+/// Whether nobody but this module can have a block there.
+pub(super) fn is_here(address: *mut u8) -> bool {
+    REGION.contains(address)
+}
+
+/// The slot that begins at an address.
+#[inline]
+pub(super) fn find(address: *mut u8) -> Option<Slot> {
+    let place = Place::of(REGION.number_of(address)?)?;
+    Some(Slot { place, index: place.index_of(address)? })
+}
+
+/// Looks at every live block. Others come and go meanwhile.
+pub(super) fn for_each(mut look: impl FnMut(usize, &Block)) {
+    let spans = (0..USED.load(Ordering::Acquire)).filter_map(Place::of);
+    spans.for_each(|place| place.for_each(&mut look));
+}
+
+impl Slot {
+    pub(super) fn address(self) -> *mut u8 {
+        self.place.address(self.index)
+    }
+
+    /// Puts the block into the books.
+    #[inline]
+    pub(super) fn enter(self, block: &Block) {
+        self.place.entry(self.index).enter(block);
+    }
+
+    /// Takes the block at the slot's address out of the books: it is freed by `thread`, or moved. `None`:
+    /// there is none.
+    #[inline]
+    pub(super) fn claim(self, address: *mut u8, thread: u32) -> Option<Size> {
+        let entry = self.place.entry(self.index);
+        let size = entry.claim(thread)?;
+        // While the caller was on his way from the address to here, a program that frees twice may have
+        // had the span put to another use. Now it can't be.
+        if self.address() == address {
+            return Some(size);
+        }
+        entry.unclaim();
+        None
+    }
+
+    /// The block in it, if one is live.
+    pub(super) fn look(self) -> Option<Block> {
+        self.place.entry(self.index).look()
+    }
+
+    /// Where the block in it was taken, if that is known.
+    #[inline]
+    pub(super) fn site(self) -> Option<SiteId> {
+        self.place.entry(self.index).site()
+    }
+
+    /// What the slot tells of the last block in it, if none is live.
+    pub(super) fn left(self) -> Option<Left> {
+        self.place.entry(self.index).left()
+    }
+
+    /// Whether a block of that size would be put into such a slot.
+    pub(super) fn suits(self, bytes: usize) -> bool {
+        self.place.suits(bytes)
+    }
+
+    /// Gives the memory back. The block is not in the books, and the caller's.
+    #[inline]
+    pub(super) fn give_back(self) {
+        if self.place.is_owned_by(MINE.with(|mine| mine.owner.get())) {
+            self.place.put(self.index);
+        } else {
+            self.give_back_to_another();
+        }
+    }
+
+    fn give_back_to_another(self) {
+        let done = self.place.put_shared(self.index);
+        if done.lists {
+            list(self.place);
+        } else if done.now.is_listed() && self.place.is_unused() {
+            retire(self.place);
+        }
+    }
+}
+
+/// The spans that a thread owns.
+struct Mine {
+    /// Whom the thread's spans belong to: its address, unlike any other living thread's; [`NOBODY`] before
+    /// its first slot and when it ends.
+    owner: Cell<usize>,
+    has_ended: Cell<bool>,
+    /// By class.
+    spans: [Cell<Option<Place>>; CLASSES],
+}
+
+/// Gives a thread's spans up when it ends. Apart from [`MINE`], which has no destructor: so it is there at
+/// any time, and to use it takes no look whether it is.
+struct AtEnd;
+
+thread_local! {
+    static MINE: Mine = const {
+        Mine {
+            owner: Cell::new(NOBODY),
+            has_ended: Cell::new(false),
+            spans: [const { Cell::new(None) }; CLASSES],
+        }
+    };
+    static AT_END: AtEnd = const { AtEnd };
+}
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        // Other destructors that come after this one may still take blocks, elsewhere.
+        MINE.with(Mine::end);
+    }
+}
+
+impl Mine {
+    #[inline]
+    fn place(&self, class: usize) -> Option<Place> {
+        self.spans.get(class)?.get()
+    }
+
+    fn own(&self, class: usize, place: Option<Place>) {
+        if let Some(own) = self.spans.get(class) {
+            own.set(place);
+        }
+    }
+
+    /// Takes a slot that others have given back to `used_up`, the thread's span of the class, or one of
+    /// another span.
+    #[cold]
+    fn take_elsewhere(&self, class: usize, used_up: Option<Place>) -> Option<Slot> {
+        let slot = |place: Place| Some(Slot { place, index: place.take()? });
+        if let Some(place) = used_up {
+            if place.take_shared() || !place.leave_empty(self.owner.get()) && place.take_shared() {
+                return slot(place);
+            }
+            self.own(class, None);
+        }
+        let owner = self.begin()?;
+        let of = class::ALL.get(class)?;
+        let listed = listed(of).pop();
+        let place = match listed {
+            Some(place) => {
+                place.adopt(owner);
+                place
+            }
+            None => begin(of, owner)?,
+        };
+        self.own(class, Some(place));
+        slot(place)
+    }
+
+    /// Who the thread is, from the first call on. `None` if it is ending.
+    fn begin(&self) -> Option<usize> {
+        if self.owner.get() == NOBODY && !self.has_ended.get() && REGION.is_reserved() {
+            // From here on its spans are given up when it ends. (In the last destructors of all it is too
+            // late for that, and they stay as they are.)
+            AT_END.try_with(|_| ()).ok()?;
+            self.owner.set(core::ptr::from_ref(self).addr());
+        }
+        Some(self.owner.get()).filter(|owner| *owner != NOBODY)
+    }
+
+    fn end(&self) {
+        self.has_ended.set(true);
+        for class in 0..CLASSES {
+            if let Some(place) = self.place(class) {
+                self.own(class, None);
+                if place.leave().lists {
+                    list(place);
+                }
+            }
+        }
+        self.owner.set(NOBODY);
+    }
+}
+
+/// The spans of a class that nobody owns and of which enough is free, newest first.
+struct List {
+    first: Link,
+    /// How many of them are unused.
+    kept: u32,
+}
+
+/// So many unused spans of each class are kept, so that a thread which takes and gives back over and over
+/// does not ask the kernel each time.
+const MOST_KEPT: u32 = 4;
+
+/// A span's number and 1; 0 is none.
+type Link = u32;
+
+static LISTS: [Mutex<List>; CLASSES] = [const { Mutex::new(List { first: 0, kept: 0 }) }; CLASSES];
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No step under these locks panics.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn listed(class: &Class) -> MutexGuard<'static, List> {
+    locked(LISTS.get(usize::from(class.number)).unwrap_or(&LISTS[0]))
+}
+
+fn linked(link: Link) -> Option<Place> {
+    Place::of(link.checked_sub(1)? as usize)
+}
+
+fn link(place: Place) -> Link {
+    u32::try_from(place.number() + 1).unwrap_or(0)
+}
+
+impl List {
+    fn push(&mut self, place: Place) {
+        let links = place.links();
+        links.previous.store(0, Ordering::Relaxed);
+        links.next.store(self.first, Ordering::Relaxed);
+        links.list.store(place.class().number + 1, Ordering::Relaxed);
+        if let Some(next) = linked(self.first) {
+            next.links().previous.store(link(place), Ordering::Relaxed);
+        }
+        self.first = link(place);
+    }
+
+    fn remove(&mut self, place: Place) {
+        let links = place.links();
+        let (previous, next) =
+            (links.previous.load(Ordering::Relaxed), links.next.load(Ordering::Relaxed));
+        match linked(previous) {
+            Some(previous) => previous.links().next.store(next, Ordering::Relaxed),
+            None => self.first = next,
+        }
+        if let Some(next) = linked(next) {
+            next.links().previous.store(previous, Ordering::Relaxed);
+        }
+        links.list.store(0, Ordering::Relaxed);
+        if links.is_kept.swap(false, Ordering::Relaxed) {
+            self.kept -= 1;
+        }
+    }
+
+    fn pop(&mut self) -> Option<Place> {
+        let place = linked(self.first)?;
+        self.remove(place);
+        Some(place)
+    }
+
+    /// Takes a span of the list out if it is unused, and not to be kept.
+    fn take_unused(&mut self, place: Place) -> bool {
+        let is_kept = &place.links().is_kept;
+        if !place.is_unused() || is_kept.load(Ordering::Relaxed) {
+            return false;
+        }
+        if self.kept < MOST_KEPT {
+            self.kept += 1;
+            is_kept.store(true, Ordering::Relaxed);
+            return false;
+        }
+        self.remove(place);
+        true
+    }
+}
+
+/// Puts a span into the list of its class, which has just become listed, by the caller.
+#[cold]
+fn list(place: Place) {
+    let mut list = listed(place.class());
+    list.push(place);
+    let unused = list.take_unused(place);
+    drop(list);
+    if unused {
+        end(place);
+    }
+}
+
+/// Ends the use of a span if it is still unused, and in its class's list: whoever has put it there may
+/// be on his way, and looks himself.
+#[cold]
+fn retire(place: Place) {
+    let class = place.class();
+    let mut list = listed(class);
+    // It may have been put to another use since it was looked at; while it is in this list, it can't.
+    let is_in_list = place.links().list.load(Ordering::Relaxed) == class.number + 1;
+    let unused = is_in_list && list.take_unused(place);
+    drop(list);
+    if unused {
+        end(place);
+    }
+}
+
+/// The spans in no use that have been used, the last one first.
+static UNUSED: Mutex<Link> = Mutex::new(0);
+/// From this number on spans have never been used.
+static USED: AtomicUsize = AtomicUsize::new(0);
+
+/// Puts a span to use for a thread.
+fn begin(class: &'static Class, owner: usize) -> Option<Place> {
+    let mut unused = locked(&UNUSED);
+    let span = match unused.checked_sub(1) {
+        Some(span) => {
+            *unused = REGION.span(span as usize)?.links().next.load(Ordering::Relaxed);
+            span as usize
+        }
+        None => {
+            let span = USED.load(Ordering::Relaxed);
+            REGION.open(span + 1).ok()?;
+            USED.store(span + 1, Ordering::Release);
+            span
+        }
+    };
+    drop(unused);
+    Place::begin(span, class, owner)
+}
+
+/// Ends the use of an unused span that is in no list.
+fn end(place: Place) {
+    let (links, link) = (place.links(), link(place));
+    place.end();
+    let mut unused = locked(&UNUSED);
+    links.next.store(*unused, Ordering::Relaxed);
+    *unused = link;
+}
+
+#[cfg(test)]
+pub(super) mod tests;

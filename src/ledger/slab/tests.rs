@@ -1,0 +1,246 @@
+use super::*;
+use crate::ledger::{Family, Owner};
+use crate::os::pagemap::Pagemap;
+use std::collections::HashSet;
+use std::sync::mpsc::channel;
+use std::thread;
+
+/// As [`open`], which is for once; and for one test at a time, so that each knows who has what.
+pub(in super::super) fn opened() -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let one = locked(&ONE_AT_A_TIME);
+    if !REGION.is_reserved() {
+        open();
+    }
+    assert!(take(1).map(Slot::give_back).is_some(), "a limit of addresses (ulimit -v)?");
+    one
+}
+
+fn block(bytes: usize) -> Block {
+    Block::new(Size::new(bytes, Owner::Library, Some(Family::C)).unwrap())
+}
+
+/// A block of so many bytes, each of which has this value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Filled {
+    address: usize,
+    bytes: usize,
+    value: u8,
+}
+
+impl Filled {
+    fn take(bytes: usize, value: u8) -> Self {
+        let slot = take(bytes).unwrap();
+        slot.enter(&block(bytes));
+        // SAFETY: a slot of ours, of so many bytes at least.
+        unsafe { slot.address().write_bytes(value, bytes) };
+        Self { address: slot.address().expose_provenance(), bytes, value }
+    }
+
+    fn slot(self) -> Slot {
+        find(core::ptr::with_exposed_provenance_mut(self.address)).unwrap()
+    }
+
+    /// Frees it; that nobody else has written to it is looked at before.
+    fn free(self) {
+        let Self { address, bytes, value } = self;
+        // SAFETY: a live block of ours.
+        let content = unsafe {
+            core::slice::from_raw_parts(core::ptr::with_exposed_provenance::<u8>(address), bytes)
+        };
+        assert!(content.iter().all(|byte| *byte == value), "{self:x?} was written to");
+        let size = self.slot().claim(self.slot().address(), 1).unwrap();
+        assert_eq!((size.asked(), size.family()), (bytes, Some(Family::C)));
+        self.slot().give_back();
+    }
+}
+
+fn live() -> HashSet<usize> {
+    let mut live = HashSet::new();
+    for_each(|address, _| assert!(live.insert(address), "{address:x} twice"));
+    live
+}
+
+#[test]
+fn blocks_of_all_sizes_lie_apart_and_16_aligned() {
+    let _alone = opened();
+    let blocks: Vec<_> =
+        (0..3 * LARGEST).map(|i| Filled::take(1 + i % LARGEST, i.to_le_bytes()[0])).collect();
+    let live = live();
+    for block in &blocks {
+        assert_eq!(block.address % 16, 0);
+        assert!(live.contains(&block.address));
+    }
+    blocks.into_iter().for_each(Filled::free);
+    assert!(take(LARGEST + 1).is_none());
+}
+
+#[test]
+fn an_address_leads_to_its_slot_and_no_other_does() {
+    let _alone = opened();
+    let own = Filled::take(100, 7);
+    assert!(is_here(own.slot().address()));
+    for inside in [1, 8, 16, 99] {
+        assert!(find(own.slot().address().wrapping_add(inside)).is_none(), "{inside}");
+    }
+    own.free();
+    let stack = 0_u8;
+    for elsewhere in
+        [0, 16, usize::MAX & !15, (&raw const stack).addr(), live as *const () as usize]
+    {
+        assert!(!is_here(core::ptr::without_provenance_mut(elsewhere)), "{elsewhere:x}");
+        assert!(find(core::ptr::without_provenance_mut(elsewhere)).is_none(), "{elsewhere:x}");
+    }
+}
+
+#[test]
+fn a_block_is_freed_once_whoever_tries() {
+    let _alone = opened();
+    for _ in 0..1000 {
+        let own = Filled::take(48, 1);
+        let claims = thread::scope(|scope| {
+            let claim =
+                |by| scope.spawn(move || own.slot().claim(own.slot().address(), by).is_some());
+            [1, 2].map(claim).map(|claim| claim.join().unwrap())
+        });
+        assert!(claims[0] != claims[1]);
+        let left = own.slot().left().unwrap();
+        assert_eq!((left.block.size.asked(), left.thread), (48, if claims[0] { 1 } else { 2 }));
+        assert!(own.slot().look().is_none());
+        own.slot().give_back();
+    }
+}
+
+#[test]
+fn what_is_written_to_a_freed_block_or_beyond_one_does_not_reach_the_books() {
+    let _alone = opened();
+    let blocks: Vec<_> = (0..2000).map(|_| Filled::take(64, 3)).collect();
+    let (first, rest) = blocks.split_first().unwrap();
+    for block in rest {
+        let slot = block.slot();
+        block.free();
+        // SAFETY: ours until now, and nobody else's memory yet: only this thread takes from its spans.
+        unsafe { slot.address().write_bytes(0xFF, 64) };
+    }
+    let again: HashSet<_> = rest.iter().map(|_| Filled::take(64, 4)).collect();
+    assert_eq!(again.len(), rest.len());
+    again.into_iter().for_each(Filled::free);
+    first.free();
+}
+
+#[test]
+fn blocks_that_other_threads_give_back_are_taken_again() {
+    let _alone = opened();
+    let (to_free, take_back) = channel::<Vec<Filled>>();
+    let freer = thread::spawn(move || take_back.into_iter().flatten().for_each(Filled::free));
+    let mut seen = HashSet::new();
+    for round in 0..200 {
+        let blocks: Vec<_> = (0..500).map(|_| Filled::take(512, round)).collect();
+        seen.extend(blocks.iter().map(|block| block.address));
+        to_free.send(blocks).unwrap();
+        // So that the freer is not left far behind.
+        while round % 8 == 0
+            && seen.iter().filter(|address| live().contains(address)).count() > 2000
+        {
+            thread::yield_now();
+        }
+    }
+    drop(to_free);
+    freer.join().unwrap();
+    assert!(seen.len() < 200 * 500 / 4, "{} places", seen.len());
+    assert!(live().is_disjoint(&seen));
+}
+
+#[test]
+fn threads_that_take_and_free_each_others_blocks_never_meet_in_one() {
+    let _alone = opened();
+    const THREADS: u8 = 4;
+    let (senders, receivers): (Vec<_>, Vec<_>) =
+        (0..THREADS).map(|_| channel::<Filled>()).collect();
+    let ends: Vec<_> = receivers
+        .into_iter()
+        .zip(1_u8..)
+        .map(|(receiver, number)| {
+            let others = senders.clone();
+            thread::spawn(move || {
+                let mut random = usize::from(number);
+                for _ in 0..50_000 {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    let bytes = 1 + (random >> 33) % LARGEST;
+                    let block = Filled::take(bytes, number);
+                    match random >> 60 {
+                        to @ 0..8 => others[to % usize::from(THREADS)].send(block).unwrap(),
+                        _ => block.free(),
+                    }
+                    if let Ok(block) = receiver.try_recv() {
+                        block.free();
+                    }
+                }
+                drop(others);
+                receiver
+            })
+        })
+        .collect();
+    drop(senders);
+    let receivers: Vec<_> = ends.into_iter().map(|end| end.join().unwrap()).collect();
+    // Their threads have ended: what they had is to be given back all the same.
+    receivers.into_iter().flatten().for_each(Filled::free);
+}
+
+#[test]
+fn a_thread_that_ends_leaves_its_spans_to_others() {
+    let _alone = opened();
+    const BYTES: usize = 896;
+    let mut places = HashSet::new();
+    for _ in 0..500 {
+        let taken = thread::spawn(|| {
+            let blocks: Vec<_> = (0..10).map(|_| Filled::take(BYTES, 5)).collect();
+            blocks.iter().for_each(|block| block.free());
+            blocks
+        });
+        places.extend(taken.join().unwrap().iter().map(|block| block.address / class::SPAN));
+    }
+    assert!(places.len() < 20, "{} spans", places.len());
+}
+
+#[test]
+fn memory_that_is_all_free_goes_back_to_the_kernel() {
+    let _alone = opened();
+    const BYTES: usize = 768;
+    let blocks: Vec<_> = (0..20_000).map(|_| Filled::take(BYTES, 9)).collect();
+    let spans: HashSet<_> = blocks.iter().map(|block| block.address & !(class::SPAN - 1)).collect();
+    let map = Pagemap::open().unwrap();
+    let page = os::page_size();
+    let resident = || -> usize {
+        let pages = |span: &usize| {
+            let mut entries = vec![0; class::SPAN / page];
+            map.have_content(*span, &mut entries).unwrap().filter(|has| *has).count()
+        };
+        spans.iter().map(pages).sum()
+    };
+    let before = resident();
+    assert!(before >= 20_000 * BYTES / page, "{before}");
+    thread::spawn(move || blocks.into_iter().for_each(Filled::free)).join().unwrap();
+    // What is kept, and the span that this thread still owns.
+    let most = (MOST_KEPT as usize + 1) * class::SPAN / page;
+    assert!(resident() <= most, "{} of {before}", resident());
+}
+
+#[test]
+fn without_pages_nothing_is_taken_and_nothing_is_lost() {
+    let _alone = opened();
+    thread::spawn(|| {
+        let blocks: Vec<_> = os::heap::failing::after(0, || {
+            // Those that are opened already, then none.
+            (0..MOST_TAKEN).map_while(|_| take(LARGEST)).collect()
+        });
+        assert!(blocks.len() < MOST_TAKEN);
+        let more = take(LARGEST).unwrap();
+        blocks.into_iter().chain([more]).for_each(Slot::give_back);
+    })
+    .join()
+    .unwrap();
+}
+
+/// More slots of the largest class than are opened at a time.
+const MOST_TAKEN: usize = 1 << 20;
