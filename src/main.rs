@@ -41,7 +41,8 @@ offheap report PID [OPTIONS]
       --format text|json|collapsed|html|prometheus
                                what it looks like, by default text
       --mark                   the next report tells growth from this one on
-      --icebergs               looks which buffers can still be reached; that stops the program
+      --icebergs               looks which buffers can still be reached, and what kind each block
+                              is; that stops the program
       --output FILE            puts it into FILE
 offheap top PID [OPTIONS]
     Shows the same again and again, and how fast it grows. Keys are in the last line. Without a

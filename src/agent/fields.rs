@@ -33,6 +33,28 @@ pub(super) fn own_index(jvmti: Jvmti, class: &JClass<'_>, name: &str) -> Result<
     Err(JVMTI_ERROR_NOT_FOUND)
 }
 
+/// The place of a field among all that an object of the class has, as the tool interface counts them: of
+/// that name, the one of the uppermost class.
+pub(super) fn index(
+    jvmti: Jvmti,
+    env: &mut Env<'_>,
+    class: &JClass<'_>,
+    name: &str,
+) -> Result<jint, Error> {
+    let mut before = of_interfaces(jvmti, env, class)?;
+    let mut above: Vec<JClass<'_>> = Vec::new();
+    while let Some(superclass) = env.get_superclass(above.last().unwrap_or(class)).ok().flatten() {
+        above.push(superclass);
+    }
+    for class in above.iter().rev().chain([class]) {
+        match own_index(jvmti, class, name) {
+            Err(JVMTI_ERROR_NOT_FOUND) => before += count(jvmti, class)?,
+            found => return found.map(|own| before + own),
+        }
+    }
+    Err(JVMTI_ERROR_NOT_FOUND)
+}
+
 /// How many fields all interfaces of the class have, its superclasses' and its interfaces' own too.
 pub(super) fn of_interfaces(
     jvmti: Jvmti,
@@ -66,33 +88,23 @@ pub(super) fn of_interfaces(
     Ok(all)
 }
 
-/// All classes that are `class` or extend it, save those that are or extend `without`, and those that
-/// are not ready: they have no objects.
-pub(super) fn loaded_subclasses<'local>(
+/// All classes: a reference to each.
+pub(super) fn loaded<'local>(
     jvmti: Jvmti,
-    env: &mut Env<'local>,
-    class: &JClass<'_>,
-    without: &JClass<'_>,
+    env: &Env<'local>,
 ) -> Result<Vec<JClass<'local>>, Error> {
     let mut loaded: Table<jclass> = Table::new(jvmti);
     let (count_to, classes_to) = loaded.places();
     call!(jvmti, GetLoadedClasses(count_to, classes_to))?;
-    let mut found = Vec::new();
-    for candidate in loaded.as_slice() {
-        // SAFETY: a local reference to a class, made for us by the call.
-        let candidate = unsafe { JClass::from_raw(env, candidate.cast()) };
-        let extends = |env: &mut Env<'_>, class: &JClass<'_>| {
-            env.is_assignable_from(&candidate, class).unwrap_or(false)
-        };
-        if extends(env, class) && !extends(env, without) {
-            match count(jvmti, &candidate) {
-                Err(JVMTI_ERROR_CLASS_NOT_PREPARED) => {}
-                counted => {
-                    counted?;
-                    found.push(candidate);
-                }
-            }
-        }
+    // SAFETY: a local reference to a class, made for us by the call.
+    let of = |class: &jclass| unsafe { JClass::from_raw(env, class.cast()) };
+    Ok(loaded.as_slice().iter().map(of).collect())
+}
+
+/// Whether the class has been prepared: before that it has no objects, and does not tell its fields.
+pub(super) fn is_ready(jvmti: Jvmti, class: &JClass<'_>) -> Result<bool, Error> {
+    match count(jvmti, class) {
+        Err(JVMTI_ERROR_CLASS_NOT_PREPARED) => Ok(false),
+        counted => counted.map(|_| true),
     }
-    Ok(found)
 }

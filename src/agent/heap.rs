@@ -1,36 +1,34 @@
-//! A look at the JVM's heap: every direct buffer in it, and whether the program can reach it.
+//! A look at the JVM's heap: every direct buffer in it, whether the program can reach it, and which blocks
+//! are whose.
 //!
-//! Two walks, each a stop of the program. The first goes through all objects, those too that only
-//! wait for a collection, and notes the direct buffers. The second follows references from the roots
-//! and does not pass the `referent` of weak, phantom and final references: what it does not come to, a
-//! collection may take. A softly reachable buffer counts as reachable, since a collection leaves it
-//! until the heap is full.
+//! Each walk is a stop of the program. The first goes through all objects, those too that only wait for a
+//! collection, and notes the direct buffers. The second follows references from the roots and does
+//! not pass the `referent` of weak, phantom and final references: what it does not come to, a collection
+//! may take. A softly reachable buffer counts as reachable, since a collection leaves it until the heap
+//! is full. On its way it tags the lists of arenas: closed ones may lie around for long.
 
-use super::fields::{loaded_subclasses, of_interfaces, own_index};
-use super::vm::{self, Jvmti, call, raw};
+use super::cleanups;
+use super::tags::{
+    Addressed, BUFFER, CACHE, Classes, KIND, LIST, PHANTOM, PLACE, WEAK, tag_of_place,
+};
+use super::vm::{self, Jvmti, Table, call, raw};
 use crate::boundary::guard;
 use crate::jni::natives;
 use crate::ledger::{Buffer, Walk};
 use core::ffi::c_void;
 use core::ptr;
-use core::time::Duration;
+use jni::Env;
 use jni::errors::{Error, Result};
 use jni::objects::JClass;
-use jni::{Env, jni_str};
-use jvmti_bindings::sys::jni::{jint, jlong, jvalue};
+use jvmti_bindings::sys::jni::{jint, jlong, jmethodID, jvalue};
 use jvmti_bindings::sys::jvmti::{
-    JVMTI_ERROR_INTERNAL, JVMTI_HEAP_REFERENCE_FIELD, JVMTI_VISIT_ABORT, JVMTI_VISIT_OBJECTS,
-    jvmtiCapabilities, jvmtiHeapCallbacks, jvmtiHeapReferenceInfo, jvmtiHeapReferenceKind,
-    jvmtiPrimitiveType,
+    JVMTI_ERROR_INTERNAL, JVMTI_HEAP_REFERENCE_ARRAY_ELEMENT, JVMTI_HEAP_REFERENCE_FIELD,
+    JVMTI_HEAP_REFERENCE_STACK_LOCAL, JVMTI_VISIT_ABORT, JVMTI_VISIT_OBJECTS, jvmtiHeapCallbacks,
+    jvmtiHeapReferenceInfo, jvmtiHeapReferenceKind, jvmtiPrimitiveType,
 };
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// Tags of buffers begin here; below are those of classes of references: one more than the place of the
-/// referent among the fields.
-const FIRST: jlong = 1 << 32;
-/// Added to the tag of a class of phantom references: cleaners are such, and who has one owns its memory.
-const PHANTOM: jlong = 1 << 31;
 /// Room for local references: to all classes, and what more is needed. The JVM sets nothing aside for
 /// it, and 65,536 is the most it may be asked for.
 const REFERENCES: usize = 65_000;
@@ -49,7 +47,7 @@ pub(super) unsafe fn walk(vm: *mut jni::sys::JavaVM) -> core::result::Result<Wal
     let looked = unsafe {
         attached(vm, |jvmti, env| {
             env.with_local_frame(REFERENCES, |env| -> Result<_> {
-                Ok(Look::prepare(jvmti, env)?.and_then(|look| look.look(jvmti)))
+                Ok(Classes::tagged(jvmti, env)?.and_then(|classes| look(jvmti, env, &classes)))
             })
         })
     };
@@ -77,89 +75,179 @@ pub(super) unsafe fn attached<R>(
     unsafe { natives::attached(vm, with_environment) }
 }
 
-/// What the callbacks of a look know and note.
-struct Look<'local> {
-    direct_buffer: JClass<'local>,
-    /// The place of `address` among the fields of a direct buffer.
-    address: jint,
-    buffers: Vec<Buffer>,
+/// Tags of buffers begin here.
+const FIRST: jlong = 1 << 40;
+/// The tag of an array in which a channel keeps buffers.
+const ARRAY: jlong = 3;
+
+fn look(
+    jvmti: Jvmti,
+    env: &mut Env<'_>,
+    classes: &Classes<'_>,
+) -> core::result::Result<Walk, vm::Error> {
+    let walk = Walk::begin();
+    let start = Instant::now();
+    let found = addresses(jvmti, &classes.buffer)?;
+    let mut following = Following::follow(jvmti, &found)?;
+    let pause = start.elapsed();
+    following.tell_temporary(jvmti, &classes.channels)?;
+    let cleanups = cleanups::cleanups(jvmti, env, classes);
+    let buffers = following.buffers.into_iter().map(|Noted { buffer, .. }| buffer).collect();
+    Ok(walk.end(buffers, cleanups, pause))
+}
+
+/// A buffer, and whether something else refers to it than a stack, a cleaner and a channel.
+struct Noted {
+    buffer: Buffer,
+    is_held: bool,
+}
+
+/// A buffer in a variable of a call.
+struct Local {
+    buffer: usize,
+    method: jmethodID,
+    slot: jint,
+}
+
+/// What is found by following references.
+struct Following {
+    /// In the order of their tags.
+    buffers: Vec<Noted>,
+    locals: Vec<Local>,
     has_panicked: bool,
 }
 
-impl<'local> Look<'local> {
-    /// Tags the classes of references, so that the second walk knows them.
-    fn prepare(
-        jvmti: Jvmti,
-        env: &mut Env<'local>,
-    ) -> Result<core::result::Result<Self, vm::Error>> {
-        let reference = env.find_class(jni_str!("java/lang/ref/Reference"))?;
-        let soft = env.find_class(jni_str!("java/lang/ref/SoftReference"))?;
-        let phantom = env.find_class(jni_str!("java/lang/ref/PhantomReference"))?;
-        let buffer = env.find_class(jni_str!("java/nio/Buffer"))?;
-        let direct_buffer = env.find_class(jni_str!("java/nio/DirectByteBuffer"))?;
-        let tag_all = |env: &mut Env<'local>| {
-            let mut capabilities = jvmtiCapabilities::default();
-            capabilities.set_can_tag_objects(true);
-            jvmti.add_capabilities(&capabilities)?;
-            let referent = own_index(jvmti, &reference, "referent")?;
-            for class in loaded_subclasses(jvmti, env, &reference, &soft)? {
-                let index = of_interfaces(jvmti, env, &class)? + referent;
-                let is_phantom = env.is_assignable_from(&class, &phantom).unwrap_or(false);
-                let kind = if is_phantom { PHANTOM } else { 0 };
-                jvmti.set_tag(&class, jlong::from(index) + 1 + kind)?;
-            }
-            let before = of_interfaces(jvmti, env, &direct_buffer)?;
-            Ok(before + own_index(jvmti, &buffer, "address")?)
-        };
-        let address = tag_all(env);
-        Ok(address.map(|address| Self {
-            direct_buffer,
-            address,
-            buffers: Vec::new(),
-            has_panicked: false,
-        }))
-    }
-
-    fn look(mut self, jvmti: Jvmti) -> core::result::Result<Walk, vm::Error> {
-        let walk = Walk::begin();
-        let all = jvmtiHeapCallbacks {
-            primitive_field_callback: Some(on_field),
-            ..jvmtiHeapCallbacks::default()
-        };
-        let reachable = jvmtiHeapCallbacks {
+impl Following {
+    fn follow(jvmti: Jvmti, addresses: &[usize]) -> core::result::Result<Self, vm::Error> {
+        let callbacks = jvmtiHeapCallbacks {
             heap_reference_callback: Some(on_reference),
             ..jvmtiHeapCallbacks::default()
         };
-        let class = raw(&self.direct_buffer);
-        let look: *mut c_void = (&raw mut self).cast();
-        let start = Instant::now();
-        call!(jvmti, IterateThroughHeap(0, class, &raw const all, look))?;
-        call!(
-            jvmti,
-            FollowReferences(0, ptr::null_mut(), ptr::null_mut(), &raw const reachable, look)
-        )?;
-        let pause: Duration = start.elapsed();
-        if self.has_panicked {
-            return Err(JVMTI_ERROR_INTERNAL);
-        }
-        Ok(walk.end(self.buffers, pause))
+        let note = |&address: &usize| Noted {
+            buffer: Buffer { address, is_reachable: false, is_owner: false, is_temporary: false },
+            is_held: false,
+        };
+        let mut following = Self {
+            buffers: addresses.iter().map(note).collect(),
+            locals: Vec::new(),
+            has_panicked: false,
+        };
+        let to: *mut c_void = (&raw mut following).cast();
+        let none = ptr::null_mut();
+        call!(jvmti, FollowReferences(0, none, none, &raw const callbacks, to))?;
+        if following.has_panicked { Err(JVMTI_ERROR_INTERNAL) } else { Ok(following) }
     }
 
-    fn note(&mut self, index: jint, value: jvalue, tag: &mut jlong) {
-        if index != self.address {
+    /// What a reference says of what it refers to, whose tag is `tag`, and its class's `class`.
+    ///
+    /// # Safety
+    /// `info` is what the JVM tells of this reference.
+    unsafe fn note(
+        &mut self,
+        class: jlong,
+        tag: &mut jlong,
+        from: &Referrer,
+        info: *const jvmtiHeapReferenceInfo,
+    ) {
+        match class & KIND {
+            BUFFER => {
+                let Ok(place) = usize::try_from(*tag - FIRST) else { return };
+                // SAFETY: the caller guarantees it.
+                unsafe { self.note_buffer(place, from, info) };
+            }
+            LIST => *tag = class & PLACE,
+            _ if from.is_field_of(CACHE) => *tag = ARRAY,
+            _ => {}
+        }
+    }
+
+    /// # Safety
+    /// `info` is what the JVM tells of this reference.
+    unsafe fn note_buffer(
+        &mut self,
+        place: usize,
+        from: &Referrer,
+        info: *const jvmtiHeapReferenceInfo,
+    ) {
+        let Some(Noted { buffer, is_held }) = self.buffers.get_mut(place) else { return };
+        buffer.is_owner |= from.is_field_of(PHANTOM);
+        if from.is_referent() {
             return;
         }
-        // SAFETY: `address` is a long.
-        let address = unsafe { value.j };
-        let Ok(address) = usize::try_from(address) else { return };
-        if address != 0 {
-            *tag = FIRST + jlong::try_from(self.buffers.len()).unwrap_or(0);
-            self.buffers.push(Buffer { address, is_reachable: false, is_owner: false });
+        buffer.is_reachable = true;
+        if from.kind == JVMTI_HEAP_REFERENCE_STACK_LOCAL {
+            // SAFETY: the caller guarantees the pointer.
+            let info = unsafe { &*info };
+            // SAFETY: and that it tells of a variable.
+            let local = unsafe { info.stack_local };
+            let (method, slot) = (local.method, local.slot);
+            self.locals.push(Local { buffer: place, method, slot });
+        } else if from.kind == JVMTI_HEAP_REFERENCE_ARRAY_ELEMENT && from.tag == ARRAY {
+            buffer.is_temporary = true;
+        } else {
+            *is_held = true;
         }
     }
 
-    fn buffer(&mut self, tag: jlong) -> Option<&mut Buffer> {
-        usize::try_from(tag - FIRST).ok().and_then(|i| self.buffers.get_mut(i))
+    /// Notes the buffers that a channel's call has in a variable of its own, no argument. A channel that is
+    /// given an array works with such a buffer, perhaps for long: as long as nothing comes to read. Its
+    /// caller's buffer is an argument, or stands in an array.
+    fn tell_temporary(
+        &mut self,
+        jvmti: Jvmti,
+        channels: &[JClass<'_>],
+    ) -> core::result::Result<(), vm::Error> {
+        let Self { buffers, locals, .. } = self;
+        locals.retain(|local| buffers.get(local.buffer).is_some_and(|noted| !noted.is_held));
+        // The method of a thread may be unloaded by now. Those of the JDK's channels are not, and others
+        // are not asked.
+        let channels = if locals.is_empty() { &[] } else { channels };
+        for class in channels {
+            let mut methods: Table<jmethodID> = Table::new(jvmti);
+            let (count_to, methods_to) = methods.places();
+            if call!(jvmti, GetClassMethods(raw(class), count_to, methods_to)).is_err() {
+                continue; // it is not ready, and so has no calls
+            }
+            for method in methods.as_slice() {
+                let mut of_method =
+                    locals.iter().filter(|local| local.method == *method).peekable();
+                if of_method.peek().is_none() {
+                    continue;
+                }
+                let (mut arguments, mut all) = (0, 0);
+                call!(jvmti, GetArgumentsSize(*method, &raw mut arguments))?;
+                call!(jvmti, GetMaxLocals(*method, &raw mut all))?;
+                // Beyond all variables stand the values that an expression works with.
+                for local in of_method.filter(|local| (arguments..all).contains(&local.slot)) {
+                    if let Some(noted) = buffers.get_mut(local.buffer) {
+                        noted.buffer.is_temporary = true;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a reference comes from.
+struct Referrer {
+    kind: jvmtiHeapReferenceKind,
+    /// The tag of the referrer's class.
+    class: jlong,
+    /// The referrer's tag; 0 of a root.
+    tag: jlong,
+    /// The field's place, as it stands in a tag; 0 if it is no field.
+    place: jlong,
+}
+
+impl Referrer {
+    fn is_field_of(&self, kind: jlong) -> bool {
+        self.class & KIND == kind && self.place != 0 && self.class & PLACE == self.place
+    }
+
+    /// It does not keep what it refers to.
+    fn is_referent(&self) -> bool {
+        self.is_field_of(WEAK) || self.is_field_of(PHANTOM)
     }
 }
 
@@ -172,7 +260,93 @@ unsafe fn field_index(info: *const jvmtiHeapReferenceInfo) -> jint {
     unsafe { info.field.index }
 }
 
-/// Called in a stop of the program for each primitive field of each direct buffer.
+/// Called in a stop of the program for each reference that can be followed from the roots.
+unsafe extern "system" fn on_reference(
+    kind: jvmtiHeapReferenceKind,
+    info: *const jvmtiHeapReferenceInfo,
+    class_tag: jlong,
+    referrer_class_tag: jlong,
+    _size: jlong,
+    tag: *mut jlong,
+    referrer_tag: *mut jlong,
+    _length: jint,
+    following: *mut c_void,
+) -> jint {
+    if class_tag == 0 && referrer_class_tag == 0 {
+        return JVMTI_VISIT_OBJECTS; // nearly all are so
+    }
+    let place = if kind == JVMTI_HEAP_REFERENCE_FIELD {
+        // SAFETY: a reference from a field is announced with where it is.
+        tag_of_place(unsafe { field_index(info) })
+    } else {
+        0
+    };
+    let from = Referrer {
+        kind,
+        class: referrer_class_tag,
+        // SAFETY: the JVM passes where the referrer's tag is, and NULL if it is a root.
+        tag: unsafe { referrer_tag.as_ref() }.map_or(0, |tag| *tag),
+        place,
+    };
+    // SAFETY: `following` is what `Following::follow` has passed. Its thread waits for the walk, and the
+    // JVM calls from one thread.
+    let following: &mut Following = unsafe { &mut *following.cast() };
+    // SAFETY: the JVM passes where the object's tag is read and written.
+    let tag = unsafe { &mut *tag };
+    let noted = guard(
+        || {
+            // SAFETY: the JVM's own.
+            unsafe { following.note(class_tag, tag, &from, info) };
+            true
+        },
+        |_| false,
+    );
+    following.has_panicked |= !noted;
+    match noted {
+        false => JVMTI_VISIT_ABORT,
+        true if from.is_referent() => 0,
+        true => JVMTI_VISIT_OBJECTS,
+    }
+}
+
+/// The addresses in all objects of a class. Each gets a tag, in this order.
+fn addresses(
+    jvmti: Jvmti,
+    Addressed { class, address }: &Addressed<'_>,
+) -> core::result::Result<Vec<usize>, vm::Error> {
+    let callbacks = jvmtiHeapCallbacks {
+        primitive_field_callback: Some(on_field),
+        ..jvmtiHeapCallbacks::default()
+    };
+    let mut reading = Reading { address: *address, found: Vec::new(), has_panicked: false };
+    let to: *mut c_void = (&raw mut reading).cast();
+    call!(jvmti, IterateThroughHeap(0, raw(class), &raw const callbacks, to))?;
+    if reading.has_panicked { Err(JVMTI_ERROR_INTERNAL) } else { Ok(reading.found) }
+}
+
+struct Reading {
+    /// The place of the field.
+    address: jint,
+    found: Vec<usize>,
+    has_panicked: bool,
+}
+
+impl Reading {
+    fn note(&mut self, index: jint, value: jvalue, tag: &mut jlong) {
+        if index != self.address {
+            return;
+        }
+        // SAFETY: an address is a long.
+        let address = unsafe { value.j };
+        let Ok(address) = usize::try_from(address) else { return };
+        if address != 0 {
+            *tag = FIRST + jlong::try_from(self.found.len()).unwrap_or(0);
+            self.found.push(address);
+        }
+    }
+}
+
+/// Called in a stop of the program for each primitive field of each object of a class.
 unsafe extern "system" fn on_field(
     _kind: jvmtiHeapReferenceKind,
     info: *const jvmtiHeapReferenceInfo,
@@ -180,53 +354,22 @@ unsafe extern "system" fn on_field(
     tag: *mut jlong,
     value: jvalue,
     _type: jvmtiPrimitiveType,
-    look: *mut c_void,
+    reading: *mut c_void,
 ) -> jint {
-    // SAFETY: `look` is what `Look::look` has passed. Its thread waits for the walk, and the JVM calls
-    // from one thread.
-    let look: &mut Look<'_> = unsafe { &mut *look.cast() };
+    // SAFETY: `reading` is what `addresses` has passed. Its thread waits for the walk, and the JVM
+    // calls from one thread.
+    let reading: &mut Reading = unsafe { &mut *reading.cast() };
     // SAFETY: a primitive field is announced with where it is.
     let index = unsafe { field_index(info) };
     // SAFETY: the JVM passes where the object's tag is read and written.
     let tag = unsafe { &mut *tag };
     let noted = guard(
         || {
-            look.note(index, value, tag);
+            reading.note(index, value, tag);
             true
         },
         |_| false,
     );
-    look.has_panicked |= !noted;
+    reading.has_panicked |= !noted;
     if noted { 0 } else { JVMTI_VISIT_ABORT }
-}
-
-/// Called in a stop of the program for each reference that can be followed from the roots.
-unsafe extern "system" fn on_reference(
-    kind: jvmtiHeapReferenceKind,
-    info: *const jvmtiHeapReferenceInfo,
-    _class_tag: jlong,
-    referrer_class_tag: jlong,
-    _size: jlong,
-    tag: *mut jlong,
-    _referrer_tag: *mut jlong,
-    _length: jint,
-    look: *mut c_void,
-) -> jint {
-    // SAFETY: the JVM passes where the object's tag is read.
-    let tag = unsafe { tag.read() };
-    let is_referent = kind == JVMTI_HEAP_REFERENCE_FIELD && referrer_class_tag > 0 && {
-        // SAFETY: a reference from a field is announced with where it is.
-        let index = unsafe { field_index(info) };
-        jlong::from(index) + 1 == referrer_class_tag & !PHANTOM
-    };
-    if tag >= FIRST {
-        // SAFETY: `look` is what `Look::look` has passed. Its thread waits for the walk, and the JVM calls
-        // from one thread.
-        let look: &mut Look<'_> = unsafe { &mut *look.cast() };
-        if let Some(buffer) = look.buffer(tag) {
-            buffer.is_reachable |= !is_referent;
-            buffer.is_owner |= is_referent && referrer_class_tag & PHANTOM != 0;
-        }
-    }
-    if is_referent { 0 } else { JVMTI_VISIT_OBJECTS }
 }

@@ -9,6 +9,7 @@
 //! A JVM that would start without us starts with us. What goes wrong is one line on stderr, and the
 //! JVM's own natives stay; only options that are not understood, and `strict`, end the process.
 
+mod cleanups;
 mod collect;
 mod endpoint;
 mod fault;
@@ -20,6 +21,7 @@ mod origin;
 mod report;
 mod serve;
 mod stack;
+mod tags;
 mod vm;
 
 use crate::bits;

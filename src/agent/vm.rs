@@ -225,6 +225,13 @@ impl Jvmti {
         call!(self, SetTag(raw(object), tag))
     }
 
+    /// A class by its signature, `Ljava/lang/Object;`.
+    pub(super) fn signature(self, class: jobject) -> Result<String, Error> {
+        let mut signature = Text::new(&self);
+        call!(self, GetClassSignature(class, signature.place(), ptr::null_mut()))?;
+        Ok(signature.to_owned())
+    }
+
     /// Has the heap collected, whole.
     pub(super) fn collect(self) -> Result<(), Error> {
         call!(self, ForceGarbageCollection())

@@ -30,7 +30,7 @@ use crate::os;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 pub use guard::{explain, guard_share, may_explain};
-pub use iceberg::{Buffer, Iceberg, Icebergs, Walk};
+pub use iceberg::{Buffer, Cleanup, Iceberg, Icebergs, Walk};
 pub(crate) use live::Live;
 use misuse::{Freed, Gone, Wrong};
 pub use misuse::{Misuse, misuses, set_misuse};

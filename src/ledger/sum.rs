@@ -1,6 +1,6 @@
 //! The live blocks added up: by site, family, pool, origin and thread.
 
-use super::iceberg::{Reach, Walk};
+use super::iceberg::{Reach, Seen, Walk};
 use super::site::{self, Family, Origin, Pool, Site, SiteId};
 use super::{BLOCKS, Block, Iceberg, Icebergs, collections, now, sample, slab};
 use core::cmp::Reverse;
@@ -45,7 +45,8 @@ pub struct ThreadSum {
     pub blocks: u64,
 }
 
-/// What is live of one kind.
+/// What is live of one kind. If a walk has told of every block, it is exact, and of the blocks that were
+/// live when the walk began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FamilySum {
     /// The kind.
@@ -90,6 +91,8 @@ pub struct Sums {
     pub sites: Vec<SiteSum>,
     /// By kind, most live bytes first.
     pub families: Vec<FamilySum>,
+    /// Whether a walk has told the kind of every block that was live when it began.
+    pub families_are_walks: bool,
     /// By pool, most live bytes first.
     pub pools: Vec<PoolSum>,
     /// By the code of their owners, most live bytes first.
@@ -200,8 +203,10 @@ struct Summing<'a> {
     walk: Option<&'a Walk>,
     places: HashMap<SiteId, Option<Place>>,
     threads: HashMap<u32, ThreadSum>,
-    /// Of the blocks whose kind their door tells.
+    /// Of the blocks whose kind their door tells, or the walk.
     known: HashMap<Family, Tally>,
+    /// Of the blocks that the walk does not tell.
+    untold: Tally,
     total: Found,
 }
 
@@ -215,6 +220,7 @@ impl<'a> Summing<'a> {
             places: HashMap::new(),
             threads: HashMap::new(),
             known: HashMap::new(),
+            untold: Tally::default(),
             total: Found::default(),
         }
     }
@@ -224,15 +230,19 @@ impl<'a> Summing<'a> {
         let thread = self.threads.entry(block.thread).or_default();
         thread.bytes += size;
         thread.blocks += 1;
-        if let Some(family) = block.size.family() {
-            self.known.entry(family).or_default().add(size, 1.0);
-        }
         let place = block.site.and_then(|id| {
             let look_up = || site::get(id).map(|site| Place { site, found: Found::default() });
             self.places.entry(id).or_insert_with(look_up).as_mut()
         });
-        let family = place.as_ref().map(|place| place.site.family);
-        let reach = self.walk.map_or(Reach::NoBuffer, |walk| walk.reach(address, block, family));
+        let stack = place.as_ref().map(|place| place.site.family);
+        let unseen = Seen { reach: Reach::NoBuffer, family: None };
+        let Seen { reach, family } =
+            self.walk.map_or(unseen, |walk| walk.see(address, block, stack));
+        if let Some(family) = block.size.family().or(family) {
+            self.known.entry(family).or_default().add(size, 1.0);
+        } else {
+            self.untold.add(size, 1.0);
+        }
         let survived = self.collections.wrapping_sub(block.collections);
         self.total.add_reach(size, 1.0, reach, survived);
         let Some(Place { site, found }) = place else { return };
@@ -253,8 +263,10 @@ impl<'a> Summing<'a> {
             self.known.into_iter().map(|(family, tally)| (family, (tally, false))).collect();
         let mut origins: HashMap<Origin, Tally> = HashMap::new();
         let mut pools: HashMap<Pool, (Tally, HashMap<u32, Tally>)> = HashMap::new();
+        // A walk leaves nothing to be told by stacks but blocks that are younger than it is.
+        let by_stacks = !self.walk.is_some_and(Walk::tells_families);
         for Place { site, found } in &places {
-            if !site.is_door {
+            if by_stacks && !site.is_door {
                 let (tally, is_estimate) = families.entry(site.family).or_default();
                 tally.join(found.all);
                 *is_estimate |= self.mean != 0;
@@ -270,6 +282,8 @@ impl<'a> Summing<'a> {
                 }
             }
         }
+        let younger = if by_stacks { Tally::default() } else { self.untold };
+        let (younger_bytes, younger_blocks) = younger.rounded();
         let walked = self.walk.is_some();
         let sites: Vec<SiteSum> = places.into_iter().map(|place| site_sum(place, walked)).collect();
         if mark {
@@ -285,14 +299,18 @@ impl<'a> Summing<'a> {
         Sums {
             sites: by_bytes(sites.into_iter(), |sum| sum.bytes),
             families: by_bytes(families.into_iter().map(family_sum), |sum| sum.bytes),
+            families_are_walks: !by_stacks,
             pools: by_bytes(pools.into_iter().map(pool_sum), |sum| sum.bytes),
             origins: by_bytes(origins.into_iter().map(origin_sum), |sum| sum.bytes),
             bytes: threads.iter().map(|sum| sum.bytes).sum(),
             blocks: threads.iter().map(|sum| sum.blocks).sum(),
             threads,
-            icebergs: self
-                .walk
-                .map(|walk| Icebergs { pause: walk.pause, total: self.total.iceberg() }),
+            icebergs: self.walk.map(|walk| Icebergs {
+                pause: walk.pause,
+                total: self.total.iceberg(),
+                younger_bytes,
+                younger_blocks,
+            }),
             collections: self.collections,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::os::heap::failing;
+use core::time::Duration;
 use std::cell::RefCell;
 use std::sync::MutexGuard;
 
@@ -281,5 +282,31 @@ fn what_is_known_of_a_block_fits_beside_its_size() {
             assert_eq!((size.owner(), size.family()), (owner, door));
             assert_eq!(size.bytes(), (1 << Size::BITS) - 1);
         }
+    }
+}
+
+/// No other test of the library has blocks of an arena.
+#[test]
+fn a_walk_makes_families_exact_and_leaves_younger_blocks_out() {
+    let _alone = alone();
+    let take = |bytes| allocate(&Library, Owner::Library, bytes, None).unwrap();
+    let old = [take(64), take(1000)];
+    let walk = Walk::begin();
+    let young = take(64);
+    let cleanup = |block: *mut u8| Cleanup { address: block.addr(), family: Family::Arena };
+    let cleanups: Vec<Cleanup> = old.into_iter().chain([young]).map(cleanup).collect();
+    let arenas = |walk: &Walk| {
+        let sums = sums(false, Some(walk));
+        let arenas = sums.families.into_iter().find(|sum| sum.family == Family::Arena);
+        (sums.families_are_walks, arenas, sums.icebergs.unwrap().younger_bytes >= 64)
+    };
+    let told = walk.clone().end(Vec::new(), Some(cleanups), Duration::ZERO);
+    let exact = FamilySum { family: Family::Arena, bytes: 1064, blocks: 2, is_estimate: false };
+    assert_eq!(arenas(&told), (true, Some(exact), true));
+    let untold = walk.end(Vec::new(), None, Duration::ZERO);
+    assert_eq!(arenas(&untold), (false, None, false));
+    for block in old.into_iter().chain([young]) {
+        // SAFETY: a live block of this thread's, not used again.
+        assert_eq!(unsafe { free(&Library, block) }, Ok(true));
     }
 }

@@ -58,6 +58,8 @@ pub(super) fn json(report: &Report) -> Value {
         "icebergs": sums.icebergs.as_ref().map(|icebergs| json!({
             "pause_seconds": icebergs.pause.as_secs_f64(),
             "total": iceberg(&icebergs.total),
+            "younger_bytes": icebergs.younger_bytes,
+            "younger_blocks": icebergs.younger_blocks,
         })),
         "misuse": report.misuse,
         "sockets": {

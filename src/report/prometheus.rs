@@ -126,8 +126,11 @@ fn write_traffic(out: &mut Metrics, report: &Report) -> Result {
 
 fn write_sums(out: &mut Metrics, sums: &Sums) -> Result {
     if !sums.families.is_empty() {
-        let help =
-            "Live memory by kind; of kinds that only stacks tell, an estimate from a sample.";
+        let help = if sums.families.iter().any(|sum| sum.is_estimate) {
+            "Live memory by kind, of kinds that only stacks tell an estimate from a sample."
+        } else {
+            "Live memory by kind."
+        };
         out.gauge("offheap_family_live_bytes", help)?;
         for sum in &sums.families {
             let labels = [("family", sum.family.name())];

@@ -81,6 +81,13 @@ fn write_families(out: &mut String, report: &Report) -> Result {
         let estimate = if sum.is_estimate { " (estimate)" } else { "" };
         row(out, &format!("{}{estimate}", sum.family.name()), sum.bytes, sum.blocks)?;
     }
+    if let Some(icebergs) = report.sums.icebergs.filter(|icebergs| icebergs.younger_blocks > 0) {
+        let (bytes, blocks) = (icebergs.younger_bytes, icebergs.younger_blocks);
+        row(out, "taken since the look at the heap began", bytes, blocks)?;
+    }
+    if report.sums.families_are_walks {
+        writeln!(out, "  (told by the look at the heap, of every block, sampled or not)")?;
+    }
     Ok(())
 }
 
@@ -235,4 +242,34 @@ fn write_natives(out: &mut String, report: &Report) -> Result {
         writeln!(out, "  {name:<54} {:>14} {:>12}", native.answered, native.passed)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Ask;
+    use super::*;
+    use crate::ledger::{Family, FamilySum, Icebergs};
+
+    #[test]
+    fn what_is_younger_than_a_look_at_the_heap_stands_by_itself_below_the_kinds() {
+        let mut report = Report::take(Ask::default());
+        let arenas = FamilySum { family: Family::Arena, bytes: 70, blocks: 2, is_estimate: false };
+        report.sums.families = vec![arenas];
+        report.sums.families_are_walks = true;
+        let mut icebergs =
+            Icebergs { younger_bytes: 4711, younger_blocks: 3, ..Icebergs::default() };
+        let mut kinds = |icebergs: Icebergs| {
+            report.sums.icebergs = Some(icebergs);
+            let mut text = String::new();
+            write_families(&mut text, &report).unwrap();
+            text.lines().skip(2).map(str::to_owned).collect::<Vec<String>>()
+        };
+        let arenas = format!("  {:<38} {:>16} {:>12}", "arena", 70, 2);
+        let younger =
+            format!("  {:<38} {:>16} {:>12}", "taken since the look at the heap began", 4711, 3);
+        let how = "  (told by the look at the heap, of every block, sampled or not)".to_owned();
+        assert_eq!(kinds(icebergs), [arenas.clone(), younger, how.clone()]);
+        (icebergs.younger_bytes, icebergs.younger_blocks) = (0, 0);
+        assert_eq!(kinds(icebergs), [arenas, how]);
+    }
 }

@@ -119,9 +119,13 @@ fn page_jdk() -> &'static Jdk {
 
 /// A page about a program that holds one block at each of so many sites.
 fn page(jdk: &Jdk, sites: u32, name: &str) -> PathBuf {
+    page_with(jdk, sites, name, "sample=0")
+}
+
+fn page_with(jdk: &Jdk, sites: u32, name: &str, agent: &str) -> PathBuf {
     let file = scratch().join(format!("page-{name}-{sites}-{}.html", jdk.version));
     let _ = std::fs::remove_file(&file);
-    let options = format!("report={},format=html,sample=0", file.display());
+    let options = format!("report={},format=html,{agent}", file.display());
     let mut java = java(jdk, Some(&options));
     java.args(["-XX:MaxDirectMemorySize=512m", "ManySites", &sites.to_string()]);
     let run = run(&mut java);
@@ -237,6 +241,15 @@ fn a_browser_shows_a_page_sorts_its_table_and_searches_its_graph() {
     assert_eq!(between(&dom, "id=\"more\">", "<"), "Show 200 more");
     let dom = shown(&many, "#sort=live&order=ascending&rows=1000");
     assert_eq!(rows(&dom), (0..1000).map(|i| 1000 + 8 * (i / 10)).collect::<Vec<u64>>());
+
+    // Of a sample, and after a look at the heap: every block is small, and 47.6 MiB are many samples.
+    let (estimate, exact) =
+        (">What is marked with ~ is an estimate.<", ">Exact: the look at the heap has told it.<");
+    let dom = shown(&page_with(page_jdk(), 10_000, "sample", "sample=64k"), "");
+    assert!(dom.contains(estimate) && !dom.contains(exact));
+    let looked = page_with(page_jdk(), 10_000, "looked", "sample=64k,icebergs=report");
+    let dom = shown(&looked, "");
+    assert!(dom.contains(exact) && !dom.contains(estimate));
 }
 
 /// The program of the README's picture.

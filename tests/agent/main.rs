@@ -18,6 +18,7 @@ mod binding;
 mod calls;
 mod exits;
 mod exposition;
+mod families;
 mod formats;
 mod icebergs;
 mod limit;

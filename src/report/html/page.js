@@ -451,10 +451,19 @@
   function showSums() {
     const estimated = isEstimate ? "estimates" : "exact";
     const isMixed = report.families.some((sum) => sum.estimated);
+    const isLooked = report.icebergs !== null && report.sample !== 0;
+    const { younger_bytes, younger_blocks } = report.icebergs ?? { younger_blocks: 0 };
+    const younger =
+      younger_blocks > 0
+        ? [{ name: "taken since the look began", live_bytes: younger_bytes, live_blocks: younger_blocks }]
+        : [];
     sumTable(
       "By kind",
-      isMixed ? "What is marked with ~ is an estimate." : "Exact.",
-      report.families.map((sum) => ({ ...sum, name: `${sum.estimated ? "~ " : ""}${sum.family}` })),
+      isMixed ? "What is marked with ~ is an estimate." : isLooked ? "Exact: the look at the heap has told it." : "Exact.",
+      [
+        ...report.families.map((sum) => ({ ...sum, name: `${sum.estimated ? "~ " : ""}${sum.family}` })),
+        ...younger,
+      ],
     );
     const threadName = (sum) => `${sum.name ?? "ended"} (${sum.thread})`;
     sumTable(
