@@ -1,15 +1,14 @@
-//! What the agent adds to the start of a JVM: `cargo bench --bench startup -- [PAIRS]`.
+//! What the agent adds to the start of a JVM: `cargo bench --bench startup`.
 //!
-//! For each JDK of `OFFHEAP_JDKS` a small program is run stock and with the agent in turn, PAIRS times
-//! (20 by default). Printed are the medians, the median of the differences within a pair, and how far
+//! For each JDK of `OFFHEAP_JDKS` a small program is run stock and with the agent in turn, `--pairs N`
+//! times (20 by default). Printed are the medians, the median of the differences within a pair, and how far
 //! the middle half of those differences spreads; all in milliseconds. `--test` runs one pair, to see
 //! that it works.
 
 mod common;
 
-use common::{agent, compile, exit_code, jdks, pairs, quantile, version};
-use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use common::{Arguments, Jdk, agent, exit_code, jdks, maven, quantile};
+use std::process::{ExitCode, Stdio};
 use std::time::Instant;
 
 fn main() -> ExitCode {
@@ -17,9 +16,13 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
-    let pairs = pairs(20)?;
+    let Arguments { pairs, is_test, others } = Arguments::parse(20)?;
+    let pairs = if is_test { 1 } else { pairs };
+    if let Some(other) = others.first() {
+        return Err(format!("'{other}' is neither --pairs N nor --test"));
+    }
     let option = format!("-agentpath:{}", agent()?.display());
-    let classes = compile("Start.java")?;
+    let classes = maven("benches/java")?;
     println!("{:<44} {:>8} {:>8} {:>12}  middle half", "JDK", "stock", "agent", "difference");
     for jdk in jdks()? {
         let (mut stock, mut with_agent, mut differences) = (Vec::new(), Vec::new(), Vec::new());
@@ -38,7 +41,7 @@ fn run() -> Result<(), String> {
         }
         println!(
             "{:<44} {:>8.1} {:>8.1} {:>+12.1}  {:+.1} to {:+.1}",
-            version(&jdk),
+            jdk.name,
             quantile(&mut stock, 2),
             quantile(&mut with_agent, 2),
             quantile(&mut differences, 2),
@@ -49,9 +52,9 @@ fn run() -> Result<(), String> {
     Ok(())
 }
 
-fn milliseconds(jdk: &Path, agent: Option<&str>, classes: &Path) -> Result<f64, String> {
-    let mut java = Command::new(jdk.join("bin/java"));
-    java.args(agent).arg("-cp").arg(classes).arg("Start").stdout(Stdio::null());
+fn milliseconds(jdk: &Jdk, agent: Option<&str>, classes: &str) -> Result<f64, String> {
+    let mut java = jdk.java();
+    java.args(agent).arg("-cp").arg(classes).arg("bench.Start").stdout(Stdio::null());
     let start = Instant::now();
     let status = java.status().map_err(|error| format!("{java:?}: {error}"))?;
     let time = start.elapsed();
