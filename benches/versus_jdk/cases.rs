@@ -211,7 +211,7 @@ fn sockets(most: u64) -> Vec<Case> {
 }
 
 fn blocked(threads: u32) -> [Case; 2] {
-    [("socketWrite0", "stream", STREAMS), ("a SocketChannel", "channel", 17..NEWEST)].map(
+    [("socketWrite0", "stream", STREAMS), ("a channel's write", "channel", 17..NEWEST)].map(
         |(name, how, jdks)| Case {
             name: format!("held by a thread in {name} of 1 MiB"),
             unit: KIB,
