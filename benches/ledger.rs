@@ -1,8 +1,8 @@
-//! What the ledger costs: `cargo bench --bench ledger -- [PAIRS]`.
+//! What the ledger costs: `cargo bench --bench ledger`.
 //!
 //! For each JDK of `OFFHEAP_JDKS`: a loop of direct buffers from 64 bytes to 1 MiB, freed and dropped,
 //! and a Netty server with unpooled direct buffers, each stock, with the agent as it is by default, and
-//! with `sample=0`, in turn, PAIRS times (7 by default). Printed are the medians, and how much more each
+//! with `sample=0`, in turn, `--pairs N` times (7 by default). Printed are the medians, and how much more each
 //! costs than stock: the median of the differences within a pair, and their middle half, in percent.
 //! Then, with a million live blocks, what a block's entry takes of memory, how long a report takes, and
 //! how long it kept an allocation waiting. `--test` runs all once with little work, to see that it
@@ -12,7 +12,7 @@
 
 mod common;
 
-use common::{agent, compile, exit_code, jdks, pairs, quantile, version};
+use common::{Arguments, Jdk, agent, exit_code, jdks, maven, quantile};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ fn cases(work: u32) -> Vec<Case> {
     let direct = |name, how: &str, from: u32, to: u32, rounds: u32| Case {
         name,
         flags: &["-XX:+UseSerialGC", "-Xmx256m", "-XX:MaxDirectMemorySize=256m"],
-        arguments: ["DirectLoop", how]
+        arguments: ["bench.DirectLoop", how]
             .map(str::to_owned)
             .into_iter()
             .chain([from, to, (rounds / 100 * work).max(1)].map(|n| n.to_string()))
@@ -67,14 +67,14 @@ fn cases(work: u32) -> Vec<Case> {
 }
 
 fn run() -> Result<(), String> {
-    let pairs = pairs(7)?;
-    let is_test = std::env::args().any(|argument| argument == "--test");
+    let Arguments { pairs, is_test, others } = Arguments::parse(7)?;
+    if let Some(other) = others.first() {
+        return Err(format!("'{other}' is neither --pairs N nor --test"));
+    }
     let agent = agent()?;
-    let classes = compile("DirectLoop.java")?;
-    compile("MillionBlocks.java")?;
-    let class_path = format!("{}:{}", classes.display(), netty()?);
+    let class_path = format!("{}:{}", maven("benches/java")?, maven("tests/real")?);
     for jdk in jdks()? {
-        println!("\n{}", version(&jdk));
+        println!("\n{}", jdk.name);
         println!(
             "{:<36} {:>10} {:>10} {:>22} {:>10} {:>22}",
             "", "stock", "default", "cost", "sample=0", "cost"
@@ -87,22 +87,8 @@ fn run() -> Result<(), String> {
     Ok(())
 }
 
-/// The jars that the tests of real programs use, and their drivers.
-fn netty() -> Result<String, String> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("benches/real");
-    let mut maven = Command::new("mvn");
-    maven.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real"));
-    maven.args(["-q", "-B", "process-classes"]);
-    maven.arg(format!("-Dbuild.folder={}", target.display()));
-    match maven.status() {
-        Ok(status) if status.success() => Ok(format!("{0}/classes:{0}/lib/*", target.display())),
-        Ok(status) => Err(format!("{maven:?} ended with {status}")),
-        Err(error) => Err(format!("mvn: {error}; Debian's package is maven")),
-    }
-}
-
-fn java(jdk: &Path, agent: &Path, mode: Option<&str>, class_path: &str) -> Command {
-    let mut java = Command::new(jdk.join("bin/java"));
+fn java(jdk: &Jdk, agent: &Path, mode: Option<&str>, class_path: &str) -> Command {
+    let mut java = jdk.java();
     if let Some(options) = mode {
         java.arg(format!("-agentpath:{}={options}", agent.display()));
     }
@@ -112,7 +98,7 @@ fn java(jdk: &Path, agent: &Path, mode: Option<&str>, class_path: &str) -> Comma
 
 /// Runs the case in all modes in turn, so many times.
 fn compare(
-    jdk: &Path,
+    jdk: &Jdk,
     agent: &Path,
     class_path: &str,
     case: &Case,
@@ -147,7 +133,7 @@ fn compare(
 }
 
 fn measure(
-    jdk: &Path,
+    jdk: &Jdk,
     agent: &Path,
     mode: Option<&str>,
     class_path: &str,
@@ -169,7 +155,7 @@ struct Program {
 
 impl Program {
     fn start(mut java: Command, blocks: u32) -> Result<Self, String> {
-        java.args(["-Xmx256m", "-XX:+UseSerialGC", "MillionBlocks", &blocks.to_string()]);
+        java.args(["-Xmx256m", "-XX:+UseSerialGC", "bench.MillionBlocks", &blocks.to_string()]);
         java.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = java.spawn().map_err(|error| format!("{java:?}: {error}"))?;
         let stdout = child.stdout.take().ok_or("no stdout")?;
@@ -196,7 +182,7 @@ impl Drop for Program {
     }
 }
 
-fn million(jdk: &Path, agent: &Path, class_path: &str, blocks: u32) -> Result<(), String> {
+fn million(jdk: &Jdk, agent: &Path, class_path: &str, blocks: u32) -> Result<(), String> {
     let mut bytes = Vec::new();
     for mode in MODES {
         let mut program = Program::start(java(jdk, agent, mode, class_path), blocks)?;

@@ -14,23 +14,35 @@ pub(crate) fn exit_code(benchmark: &str, run: Result<(), String>) -> ExitCode {
     }
 }
 
-/// How many pairs are to be run: the number among the arguments, or else `usual`.
-pub(crate) fn pairs(usual: usize) -> Result<usize, String> {
-    let mut pairs = usual;
-    for argument in std::env::args().skip(1) {
-        match argument.as_str() {
-            "--bench" => {} // Cargo's own
-            "--test" => pairs = 1,
-            number => {
-                pairs = number
-                    .parse()
-                    .ok()
-                    .filter(|pairs| *pairs > 0)
-                    .ok_or_else(|| format!("'{number}' is no number of pairs"))?;
+/// What every benchmark can be told.
+pub(crate) struct Arguments {
+    /// How many pairs of runs: `--pairs N`.
+    pub(crate) pairs: usize,
+    /// `--test`: one pair with little work, to see that it works.
+    pub(crate) is_test: bool,
+    /// What is left for the benchmark itself.
+    pub(crate) others: Vec<String>,
+}
+
+impl Arguments {
+    pub(crate) fn parse(usual_pairs: usize) -> Result<Self, String> {
+        let (mut pairs, mut is_test, mut others) = (usual_pairs, false, Vec::new());
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--bench" => {} // Cargo's own
+                "--test" => is_test = true,
+                "--pairs" => {
+                    let number = arguments.next().unwrap_or_default();
+                    pairs = number.parse().ok().filter(|pairs| *pairs > 0).ok_or_else(|| {
+                        format!("--pairs takes a number from 1 on, not '{number}'")
+                    })?;
+                }
+                _ => others.push(argument),
             }
         }
+        Ok(Self { pairs: if is_test { 1 } else { pairs }, is_test, others })
     }
-    Ok(pairs)
 }
 
 /// The library that Cargo has built together with this benchmark.
@@ -40,32 +52,64 @@ pub(crate) fn agent() -> Result<PathBuf, String> {
     if library.is_file() { Ok(library) } else { Err(format!("no {}", library.display())) }
 }
 
-/// All that are to be measured.
-pub(crate) fn jdks() -> Result<Vec<PathBuf>, String> {
-    let list = std::env::var_os("OFFHEAP_JDKS")
-        .ok_or("set OFFHEAP_JDKS to the JAVA_HOMEs to measure, separated by colons")?;
-    Ok(std::env::split_paths(&list).collect())
+/// A Java runtime to be measured.
+pub(crate) struct Jdk {
+    home: PathBuf,
+    /// The feature version: 8, 11, 17, ...
+    pub(crate) version: u32,
+    /// The first line that it says of itself.
+    pub(crate) name: String,
 }
 
-/// Compiles a program of `benches/java`; where its classes are.
-pub(crate) fn compile(program: &str) -> Result<PathBuf, String> {
-    let classes = Path::new(env!("CARGO_TARGET_TMPDIR")).join("benches");
-    std::fs::create_dir_all(&classes).map_err(|error| error.to_string())?;
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/java").join(program);
-    let mut javac = Command::new("javac");
-    javac.args(["--release", "8", "-Xlint:-options", "-d"]).arg(&classes).arg(&source);
-    match javac.status() {
-        Ok(status) if status.success() => Ok(classes),
-        Ok(status) => Err(format!("javac ended with {status}")),
-        Err(error) => Err(format!("javac: {error}; it comes with a JDK from 11 on, on PATH")),
+impl Jdk {
+    pub(crate) fn java(&self) -> Command {
+        Command::new(self.home.join("bin/java"))
+    }
+
+    fn at(home: PathBuf) -> Result<Self, String> {
+        let mut jdk = Self { home, version: 0, name: String::new() };
+        let mut java = jdk.java();
+        let output = java.arg("-version").output().map_err(|error| {
+            format!("OFFHEAP_JDKS: {}: {error}; name JAVA_HOMEs in it", jdk.home.display())
+        })?;
+        // openjdk version "17.0.15" 2025-04-15, openjdk version "1.8.0_504"
+        let text = String::from_utf8_lossy(&output.stderr);
+        text.lines().next().unwrap_or_default().clone_into(&mut jdk.name);
+        let quoted = jdk.name.split('"').nth(1).unwrap_or_default();
+        let version = quoted.trim_start_matches("1.").split(['.', '_', '-', '+']).next();
+        jdk.version = version
+            .and_then(|version| version.parse().ok())
+            .ok_or_else(|| format!("{java:?} says of itself '{}'", jdk.name))?;
+        Ok(jdk)
     }
 }
 
-/// The first line that the JDK says of itself.
-pub(crate) fn version(jdk: &Path) -> String {
-    let output = Command::new(jdk.join("bin/java")).arg("-version").output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
-    text.ok().and_then(|text| text.lines().next().map(str::to_owned)).unwrap_or_default()
+/// All that are to be measured.
+pub(crate) fn jdks() -> Result<Vec<Jdk>, String> {
+    let list = std::env::var_os("OFFHEAP_JDKS")
+        .filter(|list| !list.is_empty())
+        .ok_or("set OFFHEAP_JDKS to the JAVA_HOMEs to measure, separated by colons")?;
+    std::env::split_paths(&list).map(Jdk::at).collect()
+}
+
+/// Compiles a Maven project of this repository; the class path of its programs and of all they need.
+pub(crate) fn maven(project: &str) -> Result<String, String> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(project);
+    let mut maven = Command::new("mvn");
+    maven.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(project));
+    maven.args(["-q", "-B", "process-classes"]);
+    maven.arg(format!("-Dbuild.folder={}", target.display()));
+    match maven.output() {
+        Ok(output) if output.status.success() => {
+            Ok(format!("{0}/classes:{0}/lib/*", target.display()))
+        }
+        Ok(output) => Err(format!(
+            "{maven:?} ended with {}; it needs a JDK from 11 on, and at first the network\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout)
+        )),
+        Err(error) => Err(format!("mvn: {error}; Debian's package is maven")),
+    }
 }
 
 /// The value below which so many quarters of them lie.

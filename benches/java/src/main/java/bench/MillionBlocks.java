@@ -1,10 +1,10 @@
+package bench;
+
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.lang.reflect.Field;
 import java.lang.reflect.Method;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Paths;
 
 /**
  * Takes so many blocks of raw memory of 64 bytes, prints the kilobytes of resident memory that a block has cost, and
@@ -26,12 +26,12 @@ public final class MillionBlocks {
             free.invoke(unsafe, allocate.invoke(unsafe, 64L));
         }
         System.gc();
-        long before = residentKilobytes();
+        long before = Resident.kilobytes();
         for (int i = 0; i < blocks; i++) {
             allocate.invoke(unsafe, 64L);
         }
         System.gc();
-        System.out.println((residentKilobytes() - before) * 1024.0 / blocks);
+        System.out.println((Resident.kilobytes() - before) * 1024.0 / blocks);
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         in.readLine();
         long longest = 0;
@@ -44,14 +44,5 @@ public final class MillionBlocks {
         }
         System.out.println(longest / 1e6);
         System.exit(0);
-    }
-
-    private static long residentKilobytes() throws Exception {
-        for (String line : Files.readAllLines(Paths.get("/proc/self/status"))) {
-            if (line.startsWith("VmRSS:")) {
-                return Long.parseLong(line.replaceAll("[^0-9]", ""));
-            }
-        }
-        throw new IllegalStateException("no VmRSS");
     }
 }

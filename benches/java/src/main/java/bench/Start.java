@@ -1,3 +1,5 @@
+package bench;
+
 /** A JVM that starts, uses direct memory and ends. */
 public final class Start {
     private Start() {}

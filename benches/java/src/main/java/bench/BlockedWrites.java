@@ -1,0 +1,84 @@
+package bench;
+
+import java.io.OutputStream;
+import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * Threads that are blocked because nobody reads what they write: {@code BlockedWrites stream|channel THREADS SIZE PORT}.
+ * Prints the kilobytes that are resident for each, beyond what a thread with an open connection has anyway.
+ */
+public final class BlockedWrites {
+
+    interface Write {
+        void run() throws Exception;
+    }
+
+    private BlockedWrites() {}
+
+    public static void main(String[] args) throws Exception {
+        Failure.endsAll();
+        int threads = Integer.parseInt(args[1]);
+        int port = Integer.parseInt(args[3]);
+        // One for all: the heap is not what is looked at.
+        byte[] content = new byte[Integer.parseInt(args[2])];
+        AtomicLong writes = new AtomicLong();
+        block(1, args[0], content, port, writes).countDown();
+        settled(writes);
+        CountDownLatch start = block(threads, args[0], content, port, writes);
+        long before = settled(writes);
+        start.countDown();
+        System.out.println((double) (settled(writes) - before) / threads);
+        Runtime.getRuntime().halt(0);
+    }
+
+    /** Threads that have a connection, and begin to write to it at the latch's word. */
+    private static CountDownLatch block(int threads, String how, byte[] content, int port, AtomicLong writes)
+            throws Exception {
+        CountDownLatch ready = new CountDownLatch(threads);
+        CountDownLatch start = new CountDownLatch(1);
+        for (int i = 0; i < threads; i++) {
+            Write write = how.equals("stream") ? stream(content, port) : channel(content, port);
+            new Thread(() -> {
+                ready.countDown();
+                try {
+                    start.await();
+                    while (true) {
+                        writes.incrementAndGet();
+                        write.run();
+                    }
+                } catch (Exception e) {
+                    throw new IllegalStateException(e);
+                }
+            }).start();
+        }
+        ready.await();
+        return start;
+    }
+
+    private static Write stream(byte[] content, int port) throws Exception {
+        OutputStream out = OtherEnd.HOLDS.socket(port).getOutputStream();
+        return () -> out.write(content);
+    }
+
+    private static Write channel(byte[] content, int port) throws Exception {
+        SocketChannel channel = OtherEnd.HOLDS.channel(port);
+        return () -> channel.write(ByteBuffer.wrap(content));
+    }
+
+    /** The resident kilobytes, once nobody writes any more and they have stayed the same for a while. */
+    private static long settled(AtomicLong writes) throws Exception {
+        long last = -1;
+        long resident = -1;
+        for (int same = 0; same < 5; ) {
+            Thread.sleep(50);
+            boolean isSame = last == writes.get() && resident == Resident.kilobytes();
+            same = isSame ? same + 1 : 0;
+            last = writes.get();
+            resident = Resident.kilobytes();
+        }
+        return resident;
+    }
+}

@@ -1,0 +1,162 @@
+//! One figure of one case: of a stock JVM, or of ours.
+
+use crate::cases::{Case, How, Program};
+use crate::common::{Jdk, quantile};
+use crate::other_end::OtherEnd;
+use offheap::bits::Budget;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Barrier;
+use std::thread;
+use std::time::Instant;
+
+/// Who is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Stock,
+    Ours,
+}
+
+/// What measuring needs.
+pub(crate) struct Bench {
+    pub(crate) agent: PathBuf,
+    pub(crate) class_path: String,
+    pub(crate) is_test: bool,
+}
+
+const JMH: [&str; 8] = ["-foe", "true", "-v", "SILENT", "-rf", "json", "-rff", "/dev/stdout"];
+/// One JVM for a figure: more of them come from the pairs.
+const JMH_FULL: [&str; 10] = ["-f", "1", "-wi", "2", "-w", "200ms", "-i", "5", "-r", "200ms"];
+/// To see that it works: in JMH's own JVM, not warm, once.
+const JMH_TEST: [&str; 8] = ["-f", "0", "-wi", "0", "-i", "1", "-r", "1ms"];
+const JMH_JVM: [&str; 3] = ["-XX:+UseSerialGC", "-Xmx256m", "-XX:MaxDirectMemorySize=1g"];
+
+impl Bench {
+    /// The case's figure, in the unit that is shown.
+    pub(crate) fn measure(&self, case: &Case, jdk: &Jdk, side: Side) -> Result<f64, String> {
+        let figure = match &case.how {
+            How::Jmh { benchmark, arguments } => self.jmh(jdk, side, benchmark, arguments),
+            How::Program(program) => self.program(jdk, side, program),
+            How::Start => self.start(jdk, side),
+            How::Budget { threads } => match side {
+                Side::Stock => {
+                    let arguments = ["-t".to_owned(), threads.to_string()];
+                    self.jmh(jdk, side, "ThreeCounters.reserveUnreserve", &arguments)
+                }
+                Side::Ours => budget(*threads, if self.is_test { 1000 } else { 2_000_000 }),
+            },
+        };
+        figure.map(case.unit.show)
+    }
+
+    /// The flag that makes a JVM that side's, if it takes one, and limits direct memory by that side's
+    /// means. A native that can't be ours ends the program: no figure of the stock JVM passes for ours.
+    fn flag(&self, side: Side, limit: Option<&str>) -> Option<String> {
+        match side {
+            Side::Stock => limit.map(|limit| format!("-XX:MaxDirectMemorySize={limit}")),
+            Side::Ours => {
+                let limit = limit.map(|limit| format!(",limit={limit}")).unwrap_or_default();
+                Some(format!("-agentpath:{}=strict{limit}", self.agent.display()))
+            }
+        }
+    }
+
+    fn program(&self, jdk: &Jdk, side: Side, program: &Program) -> Result<f64, String> {
+        let other_end = if program.has_other_end { Some(OtherEnd::start()?) } else { None };
+        let mut java = jdk.java();
+        java.args(self.flag(side, program.limit)).args(program.flags);
+        java.args(["-cp", &self.class_path, program.main]).args(&program.arguments);
+        java.args(other_end.as_ref().map(|end| end.port().to_string()));
+        let text = output(&mut java)?;
+        text.trim().parse().map_err(|error| format!("{java:?}: {error}: {text}"))
+    }
+
+    /// The median of what JMH's iterations say.
+    fn jmh(
+        &self,
+        jdk: &Jdk,
+        side: Side,
+        benchmark: &str,
+        arguments: &[String],
+    ) -> Result<f64, String> {
+        let mut java = jdk.java();
+        let flag = self.flag(side, None);
+        // Other benchmarks on the machine are not JMH's to forbid.
+        java.arg("-Djmh.ignoreLock=true");
+        if self.is_test {
+            java.args(&flag).args(JMH_JVM);
+        }
+        java.args(["-cp", &self.class_path, "org.openjdk.jmh.Main"]);
+        java.arg(format!("^bench.{benchmark}$")).args(arguments);
+        java.args(JMH).args(if self.is_test { &JMH_TEST[..] } else { &JMH_FULL[..] });
+        for flag in flag.iter().map(String::as_str).chain(JMH_JVM) {
+            java.args(["-jvmArgs", flag]);
+        }
+        let text = output(&mut java)?;
+        let result: Option<serde_json::Value> =
+            text.find('[').and_then(|start| serde_json::from_str(text.get(start..)?).ok());
+        let mut iterations: Vec<f64> = result
+            .iter()
+            .filter_map(|result| result.pointer("/0/primaryMetric/rawData/0")?.as_array())
+            .flatten()
+            .filter_map(serde_json::Value::as_f64)
+            .collect();
+        if iterations.is_empty() {
+            return Err(format!("{java:?} has measured nothing: {text}"));
+        }
+        Ok(quantile(&mut iterations, 2))
+    }
+
+    fn start(&self, jdk: &Jdk, side: Side) -> Result<f64, String> {
+        let mut java = jdk.java();
+        java.args(self.flag(side, None)).args(["-cp", &self.class_path, "bench.Start"]);
+        let start = Instant::now();
+        output(&mut java)?;
+        Ok(start.elapsed().as_secs_f64() * 1e3)
+    }
+}
+
+/// What the program prints; if it fails, what it says of that.
+fn output(java: &mut Command) -> Result<String, String> {
+    // LWJGL unpacks its libraries where it is started.
+    java.current_dir(env!("CARGO_TARGET_TMPDIR"));
+    let output =
+        java.stdin(Stdio::null()).output().map_err(|error| format!("{java:?}: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        Ok(text)
+    } else {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        Err(format!("{java:?} ended with {}\n{text}{errors}", output.status))
+    }
+}
+
+/// The nanoseconds that one reservation and its release take of each thread: the median of some
+/// rounds.
+fn budget(threads: usize, calls: u32) -> Result<f64, String> {
+    const SIZE: i64 = 4096;
+    const ROUNDS: u32 = 5;
+    let budget = Budget::new(1 << 40);
+    let barrier = Barrier::new(threads);
+    let round = || {
+        barrier.wait();
+        let start = Instant::now();
+        let refused = (0..calls).filter(|_| {
+            budget.try_reserve_memory(SIZE, SIZE).is_err()
+                || budget.unreserve_memory(SIZE, SIZE).is_err()
+        });
+        // A refusal would be a fault of the budget's: no time is told then.
+        if refused.count() == 0 {
+            start.elapsed().as_secs_f64() * 1e9 / f64::from(calls)
+        } else {
+            f64::NAN
+        }
+    };
+    let mut figures = thread::scope(|scope| {
+        let run = || scope.spawn(|| (0..ROUNDS).map(|_| round()).collect::<Vec<_>>());
+        let all: Vec<_> = (0..threads).map(|_| run()).collect();
+        all.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect::<Vec<_>>()
+    });
+    let figure = quantile(&mut figures, 2);
+    if figure.is_finite() { Ok(figure) } else { Err("the budget has refused".to_owned()) }
+}
