@@ -40,7 +40,7 @@ public final class Families {
         times(300, Families::direct);
         times(50, Families::view);
         times(50, Families::readOnly);
-        times(200, Families::raw);
+        times(200, () -> raw(704));
         times(40, () -> wrapped(raw(3304), 3304));
         times(10, Families::freedByOwnCleaner);
         times(8, () -> inThread(Families::writer, false));
@@ -103,10 +103,6 @@ public final class Families {
 
     // Raw memory.
 
-    private static void raw() throws Exception {
-        raw(704);
-    }
-
     private static long raw(long bytes) throws Exception {
         return (Long) ofUnsafe("allocateMemory", long.class).invoke(UNSAFE, bytes);
     }
@@ -139,13 +135,14 @@ public final class Families {
         for (int i = 0; i < 50; i++) {
             buffers.add(ByteBuffer.allocateDirect(3000));
             were.add(address(buffers.get(i)));
-            // Something in between, so that what is freed does not become one large piece.
-            raw();
+            // Something in between, so that what is freed does not become one large piece; as large, so that
+            // it lies there.
+            raw(1104);
             if (VERSION >= 21) {
                 arenas.add(arena("ofConfined"));
                 Object segment = allocate(arenas.get(i), 2600, 1);
                 were.add((Long) method("java.lang.foreign.MemorySegment", "address").invoke(segment));
-                raw();
+                raw(1104);
             }
         }
         for (ByteBuffer buffer : buffers) {
