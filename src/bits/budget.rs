@@ -89,8 +89,8 @@ pub(crate) enum Reservation {
     Tallied,
 }
 
-/// The figures of a [`Budget`]. Each is exact, but for the peaks; together they are not one moment's if other threads
-/// reserve meanwhile.
+/// The figures of a [`Budget`]. Each is exact, but for the peaks; together they are not one moment's if
+/// other threads reserve meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// The limit of `total_capacity`, in bytes.

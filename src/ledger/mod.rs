@@ -776,16 +776,11 @@ fn undo_regrow(old: Size, new: Size) {
 fn note_regrown(old: Size, new: Size) {
     let growth = new.bytes() - old.bytes();
     match (old.reservation(), new.reservation()) {
-        (Reservation::Tallied, Reservation::Tallied) => bits::budget().tally_growth(growth),
-        (Reservation::Tallied, Reservation::Taken) => {
-            unreserve(old);
-            bits::budget().note(u64::try_from(growth).unwrap_or(0), 0);
-        }
-        (Reservation::Taken, _) => {
-            shrink(-growth);
-            bits::budget().note(u64::try_from(growth).unwrap_or(0), 0);
-        }
+        (Reservation::Tallied, Reservation::Tallied) => return bits::budget().tally_growth(growth),
+        (Reservation::Tallied, Reservation::Taken) => unreserve(old),
+        (Reservation::Taken, _) => shrink(-growth),
     }
+    bits::budget().note(u64::try_from(growth).unwrap_or(0), 0);
 }
 
 fn shrink(bytes: i64) {

@@ -202,7 +202,8 @@ impl Mine {
     fn take_elsewhere(&self, class: usize, used_up: Option<Place>) -> Option<Slot> {
         let slot = |place: Place| Some(Slot { place, index: place.take()? });
         if let Some(place) = used_up {
-            if place.take_shared() || !place.leave_empty(self.owner.get()) && place.take_shared() {
+            if !place.leave_empty(self.owner.get()) {
+                place.take_shared();
                 return slot(place);
             }
             self.own(class, None);
@@ -335,11 +336,7 @@ impl List {
 fn list(place: Place) {
     let mut list = listed(place.class());
     list.push(place);
-    let unused = list.take_unused(place);
-    drop(list);
-    if unused {
-        end(place);
-    }
+    end_if_unused(list, place);
 }
 
 /// Ends the use of a span if it is still unused, and in its class's list: whoever has put it there may
@@ -347,10 +344,16 @@ fn list(place: Place) {
 #[cold]
 fn retire(place: Place) {
     let class = place.class();
-    let mut list = listed(class);
+    let list = listed(class);
     // It may have been put to another use since it was looked at; while it is in this list, it can't.
-    let is_in_list = place.links().list.load(Ordering::Relaxed) == class.number + 1;
-    let unused = is_in_list && list.take_unused(place);
+    if place.links().list.load(Ordering::Relaxed) == class.number + 1 {
+        end_if_unused(list, place);
+    }
+}
+
+/// Ends the use of a span of the list if it is unused, and not to be kept.
+fn end_if_unused(mut list: MutexGuard<'_, List>, place: Place) {
+    let unused = list.take_unused(place);
     drop(list);
     if unused {
         end(place);

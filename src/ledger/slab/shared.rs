@@ -75,6 +75,23 @@ impl Shared {
         changed.map(Word).map_err(Word)
     }
 
+    /// [`Shared::change`] in any case; what was there before.
+    fn replace(&self, next: impl Fn(Word) -> Word) -> Word {
+        let (Ok(before) | Err(before)) = self.change(|word| Some(next(word)));
+        before
+    }
+
+    /// [`Shared::change`] in any case; the answer that was put in. It is not worked out once more
+    /// afterwards: what is given back is another's by then.
+    fn update(&self, mut next: impl FnMut(Word) -> Done) -> Done {
+        let mut done = Done { now: Word(0), lists: false };
+        let _ = self.change(|word| {
+            done = next(word);
+            Some(done.now)
+        });
+        done
+    }
+
     /// Puts a chain of `count` slots before those that are there. `link` is told which is the first of
     /// those, to let the last of the chain lead to it; perhaps more than once, but never when the slots are
     /// the caller's no more. The span becomes listed if nobody owns it and so many as `enough` says are
@@ -86,26 +103,18 @@ impl Shared {
         link: impl Fn(u32),
         enough: impl Fn() -> u32,
     ) -> Done {
-        let next = |word: Word| {
+        self.update(|word| {
             link(word.head());
             let all = word.count() + count;
             let lists = !word.is_owned() && !word.is_listed() && all >= enough();
             let word = word.with(first, all);
             Done { now: word.set(Word::LISTED, lists || word.is_listed()), lists }
-        };
-        let mut done = Done { now: Word(0), lists: false };
-        // The last answer is the one that has been put in; the closure always has one.
-        let _ = self.change(|word| {
-            done = next(word);
-            Some(done.now)
-        });
-        done
+        })
     }
 
     /// Takes all slots; its owner only.
     pub(super) fn take_all(&self) -> Word {
-        let (Ok(before) | Err(before)) = self.change(|word| Some(word.with(0, 0)));
-        before
+        self.replace(|word| word.with(0, 0))
     }
 
     /// Its owner is its owner no more, if nobody has given a slot back.
@@ -116,29 +125,24 @@ impl Shared {
 
     /// Its owner is its owner no more. It becomes listed if so many as `enough` are there.
     pub(super) fn disown(&self, enough: u32) -> Done {
-        let next = |word: Word| {
+        self.update(|word| {
             let lists = word.count() >= enough;
             let now = word.set(Word::OWNED, false).set(Word::LISTED, lists).next_version();
             Done { now, lists }
-        };
-        let (Ok(before) | Err(before)) = self.change(|word| Some(next(word).now));
-        next(before)
+        })
     }
 
-    /// The calling thread is its owner, and takes all slots. It was in the list, and is taken out of it.
+    /// The calling thread is its owner, and takes all slots. It was in the list, and is taken out of it, or
+    /// in no use.
     pub(super) fn adopt(&self) -> Word {
-        let owned = |word: Word| word.with(0, 0).set(Word::OWNED, true).set(Word::LISTED, false);
-        let (Ok(before) | Err(before)) = self.change(|word| Some(owned(word)));
-        before
+        self.replace(|word| word.with(0, 0).set(Word::OWNED, true).set(Word::LISTED, false))
     }
 
     /// Nobody's, in no list, and empty. Nobody else can reach it.
     pub(super) fn reset(&self) {
-        let empty = |word: Word| {
+        self.replace(|word| {
             word.with(0, 0).set(Word::OWNED, false).set(Word::LISTED, false).next_version()
-        };
-        // The closure always has an answer.
-        let _ = self.change(|word| Some(empty(word)));
+        });
     }
 }
 
@@ -149,7 +153,7 @@ mod models {
     use super::*;
     use loom::sync::Arc;
     use loom::sync::atomic::{AtomicU32, AtomicUsize};
-    use loom::thread;
+    use loom::thread::{self, JoinHandle};
 
     /// A span of few slots, its chain and its class's list.
     struct Span {
@@ -174,6 +178,14 @@ mod models {
             done
         }
 
+        /// Two threads that each give a slot back.
+        fn givers(span: &Arc<Self>, enough: u32) -> [JoinHandle<Done>; 2] {
+            [0, 1].map(|slot| {
+                let span = span.clone();
+                thread::spawn(move || span.give_back(slot, enough))
+            })
+        }
+
         /// The slots of a chain, and 1.
         fn chain(&self, word: Word) -> Vec<u32> {
             let mut slots = Vec::new();
@@ -192,10 +204,7 @@ mod models {
     fn loom_slots_that_are_given_back_are_all_taken_once() {
         loom::model(|| {
             let span = Span::owned();
-            let givers = [0, 1].map(|slot| {
-                let span = span.clone();
-                thread::spawn(move || span.give_back(slot, 9))
-            });
+            let givers = Span::givers(&span, 9);
             let mut taken = span.chain(span.shared.take_all());
             let _ = givers.map(|giver| giver.join().unwrap());
             taken.extend(span.chain(span.shared.take_all()));
@@ -228,10 +237,7 @@ mod models {
     fn loom_a_span_that_loses_its_owner_is_listed_once_when_enough_is_there() {
         loom::model(|| {
             let span = Span::owned();
-            let givers = [0, 1].map(|slot| {
-                let span = span.clone();
-                thread::spawn(move || span.give_back(slot, 2))
-            });
+            let givers = Span::givers(&span, 2);
             if !span.shared.disown_empty() {
                 let done = span.shared.disown(2);
                 if done.lists {
@@ -252,11 +258,7 @@ mod models {
         loom::model(|| {
             let span = Span::owned();
             span.shared.disown_empty();
-            let givers = [0, 1].map(|slot| {
-                let span = span.clone();
-                thread::spawn(move || span.give_back(slot, 1).now.count() == 2)
-            });
-            let last = givers.map(|giver| giver.join().unwrap());
+            let last = Span::givers(&span, 1).map(|giver| giver.join().unwrap().now.count() == 2);
             assert!(last[0] != last[1]);
         });
     }

@@ -152,7 +152,8 @@ struct ReadMostly {
     slots: AtomicPtr<u8>,
     entries: AtomicPtr<Entry>,
     class: AtomicPtr<Class>,
-    /// The thread that owns it, as an address of its own, or [`NOBODY`]. Only that thread changes it from that.
+    /// The thread that owns it, as an address of its own, or [`NOBODY`]. Only that thread changes it from
+    /// that.
     owner: AtomicUsize,
     number: AtomicU32,
 }
@@ -291,17 +292,12 @@ impl Place {
         is_there.then_some(index)
     }
 
-    /// What others have given back becomes the owner's own, whose chain is empty; false if there is
-    /// nothing.
-    pub(super) fn take_shared(self) -> bool {
-        if self.0.others.shared.now().count() == 0 {
-            return false;
-        }
+    /// What others have given back becomes the owner's own, whose chain is empty.
+    pub(super) fn take_shared(self) {
         self.0.own.local.store(self.0.others.shared.take_all().head(), Ordering::Relaxed);
-        true
     }
 
-    /// The owner gives it up, since nothing is left in it; false if something is.
+    /// The owner, who has used it up, gives it up; false if others have given something back.
     pub(super) fn leave_empty(self, thread: usize) -> bool {
         self.0.all.owner.store(NOBODY, Ordering::Relaxed);
         let left = self.0.others.shared.disown_empty();
