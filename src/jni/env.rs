@@ -13,7 +13,6 @@ use std::ffi::c_void;
 /// The calling thread's JNI function table, valid for the length of one native call.
 pub(super) struct RawEnv<'local> {
     env: *mut JNIEnv,
-    table: &'local JNINativeInterface_,
     frame: PhantomData<EnvUnowned<'local>>,
 }
 
@@ -22,7 +21,7 @@ pub(super) struct RawEnv<'local> {
 macro_rules! call {
     ($env:expr, $version:ident . $name:ident ( $($argument:expr),* )) => {{
         // SAFETY: every JVM that loads this library has JNI 1.8, which holds this function.
-        let function = unsafe { $env.table.$version.$name };
+        let function = unsafe { $env.table().$version.$name };
         // SAFETY: `RawEnv` is the calling thread's, the references are live in this native's frame
         // (the types `JObject` and its kin see to that), and the method's own text argues the rest.
         unsafe { function($env.env $(, $argument)*) }
@@ -31,12 +30,15 @@ macro_rules! call {
 
 impl<'local> RawEnv<'local> {
     pub(super) fn new(env: &EnvUnowned<'local>) -> Self {
-        let env = env.as_raw();
+        Self { env: env.as_raw(), frame: PhantomData }
+    }
+
+    /// Not looked at before it is needed: many natives never do.
+    fn table(&self) -> &'local JNINativeInterface_ {
         // SAFETY: the JVM passes a valid pointer to the calling thread's table pointer.
-        let table = unsafe { *env };
+        let table = unsafe { *self.env };
         // SAFETY: the table is the JVM's, constant while the native runs.
-        let table = unsafe { &*table };
-        Self { env, table, frame: PhantomData }
+        unsafe { &*table }
     }
 
     /// An exception if one is pending.
