@@ -4,7 +4,7 @@
 //! it ends, and adds to it with a load and a store: to count costs a nanosecond, whoever else does.
 //! Threads that come when all parts are given share one. Reading adds the parts up.
 
-use core::cell::Cell;
+use crate::own::{self, Own};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Those of threads. The model checker's stacks are small.
@@ -53,30 +53,43 @@ struct AtEnd;
 impl Drop for AtEnd {
     fn drop(&mut self) {
         // What it still counts after that, in other destructors, goes to the shared part.
-        if let Ok(Some(part)) = MINE.try_with(|mine| mine.replace(Some(SHARED))) {
+        if let Some(part) = own::with(|own| set_part(own, SHARED)) {
             give_back(part);
         }
     }
 }
 
 thread_local! {
-    /// The calling thread's part. Apart from [`AT_END`], which has a destructor: so it is there at any time,
-    /// and to read it takes no look whether it is.
-    static MINE: Cell<Option<usize>> = const { Cell::new(None) };
     static AT_END: AtEnd = const { AtEnd };
 }
 
-/// The calling thread's part.
+/// The thread's part, if it has been given one.
 #[inline]
-fn part() -> usize {
-    MINE.with(|mine| mine.get()).unwrap_or_else(first_part)
+fn part(own: &Own) -> Option<usize> {
+    own.part.get().checked_sub(1).map(|part| part as usize)
 }
 
+fn set_part(own: &Own, part: usize) -> Option<usize> {
+    let before = self::part(own);
+    own.part.set(u32::try_from(part + 1).unwrap_or(0));
+    before
+}
+
+/// The thread's part, which it is given now.
 #[cold]
-fn first_part() -> usize {
+fn first_part(own: &Own) -> usize {
     let part = if AT_END.try_with(|_| ()).is_ok() { take() } else { SHARED };
-    MINE.set(Some(part));
+    set_part(own, part);
     part
+}
+
+/// Adds to a figure that no other thread writes, and no signal handler; its sum.
+#[inline]
+pub(crate) fn add_own(figure: &AtomicU64, amount: u64) -> u64 {
+    let sum = figure.load(Ordering::Relaxed).wrapping_add(amount);
+    // Release: who sees it sees what was added to others before.
+    figure.store(sum, Ordering::Release);
+    sum
 }
 
 impl<const N: usize> Counters<N> {
@@ -87,29 +100,40 @@ impl<const N: usize> Counters<N> {
     /// Adds to figure `figure`; one that does not exist is not counted. Sums wrap around.
     #[inline]
     pub(crate) fn add(&self, figure: usize, amount: u64) {
-        self.add_all([(figure, amount)]);
+        own::with(|own| self.add_by(own, figure, amount));
     }
 
-    /// The calling thread's own figures, which no other thread writes; `None` if it has none of its own.
+    /// [`Counters::add`], by the thread whose own that is.
     #[inline]
-    pub(crate) fn own(&self) -> Option<&[AtomicU64; N]> {
-        let part = part();
-        let is_own = part != SHARED;
-        self.0.get(part).filter(|_| is_own).map(|Part(figures)| figures)
+    pub(crate) fn add_by(&self, own: &Own, figure: usize, amount: u64) {
+        match self.of(own) {
+            Some(figures) => {
+                if let Some(count) = figures.get(figure) {
+                    add_own(count, amount);
+                }
+            }
+            None => self.add_shared([(figure, amount)]),
+        }
     }
 
-    /// [`Counters::add`] to several figures.
+    /// The thread's own figures, which no other thread writes; `None` if it has none of its own.
     #[inline]
-    pub(crate) fn add_all<const M: usize>(&self, amounts: [(usize, u64); M]) {
-        let part = part();
-        let Some(counts) = self.0.get(part) else { return };
+    pub(crate) fn of(&self, own: &Own) -> Option<&[AtomicU64; N]> {
+        let part = match part(own) {
+            Some(part) => part,
+            None => first_part(own),
+        };
+        let (parts, _) = self.0.split_at(OWN);
+        parts.get(part).map(|Part(figures)| figures)
+    }
+
+    /// [`Counters::add`] to several figures, by a thread that has none of its own.
+    #[cold]
+    pub(crate) fn add_shared<const M: usize>(&self, amounts: [(usize, u64); M]) {
+        let Some(Part(shared)) = self.0.get(SHARED) else { return };
         for (figure, amount) in amounts {
-            let Some(count) = counts.0.get(figure) else { continue };
-            if part == SHARED {
+            if let Some(count) = shared.get(figure) {
                 count.fetch_add(amount, Ordering::Release);
-            } else {
-                // No other thread writes it, and no signal handler counts.
-                count.store(count.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
             }
         }
     }
@@ -161,7 +185,7 @@ mod tests {
         let round = || {
             std::thread::scope(|scope| {
                 let own = || {
-                    let own = part();
+                    let own = own::with(|own| part(own).unwrap_or_else(|| first_part(own)));
                     all.wait();
                     own
                 };
@@ -177,6 +201,31 @@ mod tests {
             given.dedup();
             assert_eq!(given.len(), 20);
         }
+    }
+
+    #[test]
+    fn what_a_thread_counts_stays_when_it_ends_and_it_counts_until_the_last() {
+        let _alone = alone();
+        static COUNTERS: Counters<1> = Counters::new();
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        struct Late;
+        impl Drop for Late {
+            fn drop(&mut self) {
+                // After `AtEnd`, which was made later.
+                LAST.store(own::with(part).unwrap_or(0) as u64, Ordering::Relaxed);
+                COUNTERS.add(0, 1);
+            }
+        }
+        thread_local!(static LATE: Late = const { Late });
+        let count = || {
+            LATE.with(|_| ());
+            (0..10).for_each(|_| COUNTERS.add(0, 100));
+        };
+        for _ in 0..10 {
+            std::thread::spawn(count).join().unwrap();
+            assert_eq!(LAST.load(Ordering::Relaxed), SHARED as u64);
+        }
+        assert_eq!(COUNTERS.sum(0), 10 * 1001);
     }
 
     #[test]

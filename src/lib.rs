@@ -45,6 +45,7 @@ mod capi;
 mod counter;
 mod jni;
 mod os;
+mod own;
 mod sync;
 
 /// The README's example, compiled and run.

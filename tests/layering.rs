@@ -8,8 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up. A room may use itself and what lies in the layers below, not its neighbour.
-const LAYERS: [&[&str]; 8] = [
-    &["error", "boundary", "counter", "sync"],
+const LAYERS: [&[&str]; 9] = [
+    &["error", "boundary", "own", "sync"],
+    &["counter"],
     &["os"],
     &["memory", "bits", "net", "nio"],
     &["ledger"],

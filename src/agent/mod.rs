@@ -204,7 +204,7 @@ fn start(
         }
     }
     if options.allocator == Allocator::Jdk {
-        natives::take_blocks_from_originals();
+        ledger::take_from_runtime();
     }
     natives::set_agent(jdk);
     set_runtime(Box::new(report::ThisJvm));

@@ -27,11 +27,12 @@
 use super::tally::{Sum, Tally};
 use crate::counter::Counters;
 use crate::error::Errno;
-use crate::sync::{AtomicU64, Condvar, Mutex, MutexGuard};
+use crate::own::{self, Own};
+use crate::sync::{self, AtomicU64, Condvar, Mutex, MutexGuard, const_but_for_loom};
 use core::sync::atomic::{AtomicBool, Ordering, fence};
+use std::mem;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
-use std::{array, mem};
 
 #[cfg(all(test, loom))]
 mod models;
@@ -123,23 +124,25 @@ const WAITERS: u64 = 1 << 63;
 const BELLS: usize = if cfg!(loom) { 1 } else { 16 };
 
 /// A limit, and what is reserved under it.
+#[repr(C)]
 pub struct Budget {
+    /// Written under the lock of `queue` only. First, and apart from what changes often: without a limit
+    /// nothing else of it is looked at for a block.
+    max: AtomicU64,
+    /// There is a limit, and there may be blocks that were taken without.
+    has_tallied: AtomicBool,
+    queue: Mutex<Queue>,
+    bells: [Condvar; BELLS],
     /// Total capacity, and [`WAITERS`].
     total: AtomicU64,
     /// By how much the sum of sizes is more than the total capacity, or less: two's complement. Sizes
     /// are capacities but for page alignment, so most reservations leave it alone.
     extra: AtomicU64,
     count: AtomicU64,
-    /// Written under the lock of `queue` only.
-    max: AtomicU64,
-    /// What blocks have reserved while there was no limit: in none of the figures above.
-    unlimited: Tally,
-    /// There is a limit, and there may be such blocks.
-    has_tallied: AtomicBool,
     /// What [`Snapshot`] tells of the past. Nothing is decided by it.
     history: History,
-    queue: Mutex<Queue>,
-    bells: [Condvar; BELLS],
+    /// What blocks have reserved while there was no limit: in none of the figures above.
+    unlimited: Tally,
 }
 
 struct Queue {
@@ -168,7 +171,7 @@ impl History {
     const COUNT: usize = 1;
     const REFUSALS: usize = 2;
 
-    fn new() -> Self {
+    const fn new() -> Self {
         use core::sync::atomic::AtomicU64;
         Self {
             peak_reserved: AtomicU64::new(0),
@@ -179,7 +182,10 @@ impl History {
 
     /// Bytes and number that have just been reserved.
     fn reserved(&self, new: (u64, u64)) {
-        self.ever.add_all([(Self::RESERVED, new.0), (Self::COUNT, new.1)]);
+        own::with(|own| {
+            self.ever.add_by(own, Self::RESERVED, new.0);
+            self.ever.add_by(own, Self::COUNT, new.1);
+        });
     }
 
     /// What is reserved now may be a peak.
@@ -202,19 +208,21 @@ fn figure(value: i64) -> Result<u64, Errno> {
 }
 
 impl Budget {
-    /// An empty budget of `max` bytes; a negative limit is 0.
-    #[must_use]
-    pub fn new(max: i64) -> Self {
-        Self {
-            total: AtomicU64::new(0),
-            extra: AtomicU64::new(0),
-            count: AtomicU64::new(0),
-            max: AtomicU64::new(figure(max).unwrap_or(0)),
-            unlimited: Tally::new(),
-            has_tallied: AtomicBool::new(false),
-            history: History::new(),
-            queue: Mutex::new(Queue { waiters: Vec::new(), next_ticket: 0, max_is_set: false }),
-            bells: array::from_fn(|_| Condvar::new()),
+    const_but_for_loom! {
+        /// An empty budget of `max` bytes; a negative limit is 0.
+        #[must_use]
+        pub fn new(max: i64) -> Self {
+            Self {
+                max: AtomicU64::new(if max < 0 { 0 } else { max.cast_unsigned() }),
+                has_tallied: AtomicBool::new(false),
+                queue: Mutex::new(Queue { waiters: Vec::new(), next_ticket: 0, max_is_set: false }),
+                bells: sync::condvars(),
+                total: AtomicU64::new(0),
+                extra: AtomicU64::new(0),
+                count: AtomicU64::new(0),
+                history: History::new(),
+                unlimited: Tally::new(),
+            }
         }
     }
 
@@ -249,6 +257,7 @@ impl Budget {
         self.note_peak();
     }
 
+    #[cold]
     fn note_peak(&self) {
         let Sum { bytes, count } = self.unlimited.told();
         let count = count.saturating_add(self.count.load(Ordering::Relaxed));
@@ -261,10 +270,11 @@ impl Budget {
         self.max.load(Ordering::Relaxed) < i64::MAX.cast_unsigned()
     }
 
-    /// A block has come to be that has reserved nothing, [`Reservation::Tallied`].
+    /// A block has come to be that has reserved nothing, [`Reservation::Tallied`]; by the thread whose own
+    /// that is.
     #[inline]
-    pub(crate) fn tally(&self, bytes: u64) {
-        if self.unlimited.add(Sum { bytes, count: 1 }) {
+    pub(crate) fn tally(&self, own: &Own, bytes: u64) {
+        if self.unlimited.add(own, Sum { bytes, count: 1 }) {
             self.note_peak();
         }
     }
@@ -272,8 +282,9 @@ impl Budget {
     /// A block of [`Budget::tally`] has become larger, or smaller, by so many bytes.
     pub(crate) fn tally_growth(&self, bytes: i64) {
         let sum = Sum { bytes: bytes.unsigned_abs(), count: 0 };
-        let has_told =
-            if bytes > 0 { self.unlimited.add(sum) } else { self.unlimited.subtract(sum) };
+        let has_told = own::with(|own| {
+            if bytes > 0 { self.unlimited.add(own, sum) } else { self.unlimited.subtract(own, sum) }
+        });
         if has_told {
             self.note_peak();
         }
@@ -282,10 +293,11 @@ impl Budget {
         }
     }
 
-    /// A block of [`Budget::tally`] is no more. If there is a limit by now, it has taken room from it.
+    /// A block of [`Budget::tally`] is no more, by the thread whose own that is. If there is a limit by now,
+    /// the block has taken room from it.
     #[inline]
-    pub(crate) fn untally(&self, bytes: u64) {
-        self.unlimited.subtract(Sum { bytes, count: 1 });
+    pub(crate) fn untally(&self, own: &Own, bytes: u64) {
+        self.unlimited.subtract(own, Sum { bytes, count: 1 });
         self.serve_after_tally();
     }
 
@@ -293,10 +305,15 @@ impl Budget {
     #[inline]
     fn serve_after_tally(&self) {
         if self.is_limited() {
-            fence(Ordering::SeqCst);
-            if self.total.load(Ordering::Relaxed) & WAITERS != 0 {
-                self.grant(&mut self.lock());
-            }
+            self.serve();
+        }
+    }
+
+    #[cold]
+    fn serve(&self) {
+        fence(Ordering::SeqCst);
+        if self.total.load(Ordering::Relaxed) & WAITERS != 0 {
+            self.grant(&mut self.lock());
         }
     }
 

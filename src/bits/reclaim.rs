@@ -3,7 +3,7 @@
 use super::{Budget, Policy, Reclaimer, Reservation};
 use crate::error::Errno;
 use core::cell::Cell;
-use std::sync::{Arc, LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The two that may reclaim for one process: both are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +21,18 @@ struct Settings {
     runtime: Option<Arc<dyn Reclaimer>>,
 }
 
-static BUDGET: LazyLock<Budget> = LazyLock::new(|| Budget::new(i64::MAX));
+/// [`budget`], for the rest of the library.
+#[cfg(not(loom))]
+pub(crate) static BUDGET: Budget = Budget::new(i64::MAX);
+#[cfg(loom)]
+pub(crate) static BUDGET: std::sync::LazyLock<Budget> =
+    std::sync::LazyLock::new(|| Budget::new(i64::MAX));
 static SETTINGS: RwLock<Settings> =
     RwLock::new(Settings { policy: Policy::Backoff, callback: None, runtime: None });
 
 /// The process' budget. Its limit is `i64::MAX` bytes until set.
 #[must_use]
+#[inline(never)] // else BUDGET would be a symbol for others too, which is found by a look at a table
 pub fn budget() -> &'static Budget {
     &BUDGET
 }
@@ -37,7 +43,7 @@ pub fn budget() -> &'static Budget {
 /// # Errors
 /// As [`Budget::reserve_memory`].
 pub fn reserve_memory(size: i64, capacity: i64) -> Result<(), Errno> {
-    reserve_memory_in(budget(), size, capacity)
+    reserve_memory_in(&BUDGET, size, capacity)
 }
 
 /// [`reserve_memory`] on another budget.
@@ -56,13 +62,13 @@ pub(crate) fn reserve_memory_in(budget: &Budget, size: i64, capacity: i64) -> Re
 /// a limit there is nothing to ask for.
 #[inline]
 pub(crate) fn reserve_block(bytes: i64) -> Result<Reservation, Errno> {
-    if !budget().is_limited() {
+    if !BUDGET.is_limited() {
         return Ok(Reservation::Tallied);
     }
-    match budget().try_reserve_block(bytes) {
+    match BUDGET.try_reserve_block(bytes) {
         Err(Errno::ENOMEM) => {
             let policy = settings().policy;
-            budget().reserve_block(bytes, policy, &Registered)
+            BUDGET.reserve_block(bytes, policy, &Registered)
         }
         answer => answer,
     }
@@ -71,10 +77,10 @@ pub(crate) fn reserve_block(bytes: i64) -> Result<Reservation, Errno> {
 
 /// [`Budget::grow_block`] on the process' budget, as [`reserve_block`].
 pub(crate) fn grow_block(bytes: i64) -> Result<(), Errno> {
-    match budget().try_grow_block(bytes) {
+    match BUDGET.try_grow_block(bytes) {
         Err(Errno::ENOMEM) => {
             let policy = settings().policy;
-            budget().grow_block(bytes, policy, &Registered)
+            BUDGET.grow_block(bytes, policy, &Registered)
         }
         answer => answer,
     }

@@ -41,9 +41,37 @@ fn native<'local, R: Default>(
         |panic| Err(Exception::internal_error(format!("offheap: {panic}"))),
     );
     thrown.unwrap_or_else(|exception| {
-        boundary::guard(|| exception.throw(&mut env), |_| ());
+        throw(&mut env, exception);
         R::default()
     })
+}
+
+/// [`native`] with a `plain` case: most calls are of it, it can't fail, and needs nothing of the JVM. `None` is
+/// any other, and nothing was done.
+#[inline]
+fn native_with_plain<'local, R: Default>(
+    env: EnvUnowned<'local>,
+    plain: impl FnOnce() -> Option<R>,
+    work: impl FnOnce(&RawEnv<'local>) -> Result<R, Exception>,
+) -> R {
+    // Apart, so that the plain case does not make room for it; but not `cold`: others come often too.
+    #[inline(never)]
+    fn other<'local, R: Default>(
+        env: EnvUnowned<'local>,
+        work: impl FnOnce(&RawEnv<'local>) -> Result<R, Exception>,
+    ) -> R {
+        native(env, work)
+    }
+    match boundary::guard(|| Ok(plain()), |panic| Err(panic.to_owned())) {
+        Ok(Some(answer)) => answer,
+        Ok(None) => other(env, work),
+        Err(panic) => other(env, |_| Err(Exception::internal_error(format!("offheap: {panic}")))),
+    }
+}
+
+#[cold]
+fn throw(env: &mut EnvUnowned<'_>, exception: Exception) {
+    boundary::guard(|| exception.throw(env), |_| ());
 }
 
 /// A reference that a native returns; nothing is null.

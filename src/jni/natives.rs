@@ -195,18 +195,18 @@ const NEWEST: u32 = u32::MAX;
 // from 14 on. `setMemory0` only up to 21: a shared `Arena.close()` of 22 and later takes a thread in
 // native code for one that touches no memory.
 jdk_natives! {
-    AllocateMemory8 Memory 8..=8, "sun.misc.Unsafe" "allocateMemory" "(J)J" memory::allocate_memory_8;
-    ReallocateMemory8 Memory 8..=8, "sun.misc.Unsafe" "reallocateMemory" "(JJ)J" memory::reallocate_memory_8;
-    FreeMemory8 Memory 8..=8, "sun.misc.Unsafe" "freeMemory" "(J)V" memory::free_memory_8;
-    SetMemory8 Memory 8..=8, "sun.misc.Unsafe" "setMemory" "(Ljava/lang/Object;JJB)V" memory::set_memory;
-    CopyMemory8 Memory 8..=8, "sun.misc.Unsafe" "copyMemory" "(Ljava/lang/Object;JLjava/lang/Object;JJ)V" memory::copy_memory;
-    CopySwapMemory8 Memory 8..=8, "java.nio.Bits" "copySwapMemory0" "(Ljava/lang/Object;JLjava/lang/Object;JJJ)V" memory::copy_swap_memory;
     AllocateMemory Memory 9..=NEWEST, "jdk.internal.misc.Unsafe" "allocateMemory0" "(J)J" memory::allocate_memory;
     ReallocateMemory Memory 9..=NEWEST, "jdk.internal.misc.Unsafe" "reallocateMemory0" "(JJ)J" memory::reallocate_memory;
     FreeMemory Memory 9..=NEWEST, "jdk.internal.misc.Unsafe" "freeMemory0" "(J)V" memory::free_memory;
     SetMemory Memory 9..=21, "jdk.internal.misc.Unsafe" "setMemory0" "(Ljava/lang/Object;JJB)V" memory::set_memory;
     CopyMemory Memory 9..=11, "jdk.internal.misc.Unsafe" "copyMemory0" "(Ljava/lang/Object;JLjava/lang/Object;JJ)V" memory::copy_memory;
     CopySwapMemory Memory 9..=11, "jdk.internal.misc.Unsafe" "copySwapMemory0" "(Ljava/lang/Object;JLjava/lang/Object;JJJ)V" memory::copy_swap_memory;
+    AllocateMemory8 Memory 8..=8, "sun.misc.Unsafe" "allocateMemory" "(J)J" memory::allocate_memory_8;
+    ReallocateMemory8 Memory 8..=8, "sun.misc.Unsafe" "reallocateMemory" "(JJ)J" memory::reallocate_memory_8;
+    FreeMemory8 Memory 8..=8, "sun.misc.Unsafe" "freeMemory" "(J)V" memory::free_memory_8;
+    SetMemory8 Memory 8..=8, "sun.misc.Unsafe" "setMemory" "(Ljava/lang/Object;JJB)V" memory::set_memory;
+    CopyMemory8 Memory 8..=8, "sun.misc.Unsafe" "copyMemory" "(Ljava/lang/Object;JLjava/lang/Object;JJ)V" memory::copy_memory;
+    CopySwapMemory8 Memory 8..=8, "java.nio.Bits" "copySwapMemory0" "(Ljava/lang/Object;JLjava/lang/Object;JJJ)V" memory::copy_swap_memory;
 
     SocketWrite Net 8..=NEWEST, "java.net.SocketOutputStream" "socketWrite0" "(Ljava/io/FileDescriptor;[BII)V" net::socket_write;
     SocketRead Net 8..=NEWEST, "java.net.SocketInputStream" "socketRead0" "(Ljava/io/FileDescriptor;[BIII)I" net::socket_read;
@@ -329,11 +329,6 @@ fn register_one(
     // SAFETY: as above; an instance native, as those are that are bound this way.
     let registered = unsafe { env.register_native_methods(class, &[method]) };
     registered.inspect_err(|_| native.link.unlink())
-}
-
-/// `allocator=jdk`: new blocks come from the JVM's own natives.
-pub(crate) fn take_blocks_from_originals() {
-    jdk::memory::take_from_originals();
 }
 
 /// From now on the JVM can run Java: the budget may ask it to reclaim. Returns `java.version`; `None`

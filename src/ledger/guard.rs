@@ -9,12 +9,13 @@
 
 use super::SiteId;
 use super::misuse::{Ago, stack};
+use super::settings::SETTINGS;
 use super::{now, site};
 use crate::memory;
 use crate::os;
 use core::cell::Cell;
 use core::fmt::Write;
-use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -31,25 +32,24 @@ const ALIGNMENT: usize = 16;
 const BEFORE: usize = 64;
 const PATTERN: u8 = 0xA5;
 
-static SHARE: AtomicU8 = AtomicU8::new(0);
 /// Guarded blocks have lain from the first to the second.
 static LOWEST: AtomicUsize = AtomicUsize::new(usize::MAX);
 static HIGHEST: AtomicUsize = AtomicUsize::new(0);
 
 /// From now on so many of a hundred blocks are guarded; 100 is all, while there are not too many.
-pub fn guard_share(percent: u8) {
-    SHARE.store(percent, Ordering::Relaxed);
+pub(crate) fn guard_share(percent: u8) {
+    SETTINGS.guard_share.store(percent, Ordering::Relaxed);
 }
 
 /// Whether any block is to be guarded.
 #[inline]
 pub(super) fn is_on() -> bool {
-    SHARE.load(Ordering::Relaxed) != 0
+    SETTINGS.guard_share.load(Ordering::Relaxed) != 0
 }
 
 /// Whether the block that the calling thread is about to take is to be guarded.
 pub(super) fn is_chosen() -> bool {
-    let share = SHARE.load(Ordering::Relaxed);
+    let share = SETTINGS.guard_share.load(Ordering::Relaxed);
     if share == 0 {
         return false;
     }

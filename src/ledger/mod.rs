@@ -2,13 +2,13 @@
 //! size, since when, by which thread, and who must take it back; and for a sample of them, by bytes,
 //! the stack of the call that took it.
 //!
-//! Books are kept from [`keep`] on, which is called before the first block is taken, or never. Then
-//! [`allocate`], [`reallocate`] and [`free`] do what `Unsafe`'s methods do, and besides
+//! Books are kept from `keep` on, which is called before the first block is taken, or never. Then
+//! `allocate`, `reallocate` and `free` do what `Unsafe`'s methods do, and besides
 //!
 //! - every block is reserved in the process' budget, its size as size and capacity, from before it
 //!   is taken until after it is given back; at the limit that reclaims and waits, as
 //!   [`bits::reserve_memory`] does, and a refusal is no memory;
-//! - a block is given back to the [`Owner`] it came from, whoever asks;
+//! - a block is given back to the owner it came from, whoever asks;
 //! - a step that fails undoes those before it.
 //!
 //! A block that is not in the books is nobody's business: it was taken before, or by other code of
@@ -19,6 +19,7 @@ mod iceberg;
 mod live;
 mod misuse;
 mod sample;
+mod settings;
 mod site;
 mod slab;
 mod sum;
@@ -27,22 +28,25 @@ use crate::bits::{self, Reservation};
 use crate::error::Errno;
 use crate::memory;
 use crate::os;
+use crate::own::{self, Own};
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-pub use guard::{explain, guard_share, may_explain};
+use core::sync::atomic::Ordering;
+pub(crate) use guard::guard_share;
+pub use guard::{explain, may_explain};
 pub use iceberg::{Buffer, Cleanup, Iceberg, Icebergs, Walk};
 pub(crate) use live::Live;
 use misuse::{Freed, Gone, Wrong};
 pub use misuse::{Misuse, misuses, set_misuse};
 use sample::Doubled;
-pub use sample::{at_most, sample_every, sample_mean};
+pub(crate) use sample::{at_most, sample_every, sample_mean};
+use settings::SETTINGS;
 pub use site::{Family, Frame, Origin, Pool, Site, SiteId, Tracer, intern, set_tracer};
 use slab::{Left, Slot};
 pub use sum::{FamilySum, OriginSum, PoolSum, SiteSum, Sums, ThreadSum, sums};
 
 /// Whose allocator a block came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub(crate) enum Owner {
     /// This library's: [`memory`].
     Library,
     /// The allocator of the managed runtime that this library is loaded in.
@@ -52,7 +56,7 @@ pub enum Owner {
 }
 
 /// The allocators of both owners, as one call can reach them.
-pub trait Allocator {
+pub(crate) trait Allocator {
     /// Why there is no block.
     type Error: From<Errno>;
 
@@ -142,13 +146,27 @@ const _: () = assert!(size_of::<Block>() <= 24);
 impl Block {
     /// One that the calling thread takes now.
     fn new(size: Size) -> Self {
-        let sampled = site::of_block(size.bytes().cast_unsigned(), size.family());
-        let (size, site) = match sampled {
-            Some((site, doubled)) => (size.sampled(doubled), Some(site)),
+        own::with(|own| Self::taken_by(own, size))
+    }
+
+    /// One that is taken now, by the thread whose own that is.
+    #[inline]
+    fn taken_by(own: &Own, size: Size) -> Self {
+        let (size, site) = match sample::is_sampled(own, size.bytes().cast_unsigned()) {
+            Some(doubled) => sampled(size, doubled),
             None => (size, None),
         };
         let collections = collections();
-        Self { size, site, born: now(), thread: os::thread_id(), collections }
+        Self { size, site, born: now(), thread: os::thread_id_of(own), collections }
+    }
+}
+
+/// What is known besides of a sampled block that the calling thread takes.
+#[cold]
+fn sampled(size: Size, doubled: Doubled) -> (Size, Option<SiteId>) {
+    match site::of_block(size.bytes().cast_unsigned(), size.family(), doubled) {
+        Some(site) => (size.sampled(doubled), Some(site)),
+        None => (size, None),
     }
 }
 
@@ -254,15 +272,13 @@ impl Size {
     }
 }
 
-static COLLECTIONS: AtomicU32 = AtomicU32::new(0);
-
 /// The managed runtime has collected its heap: what is live has survived one more collection.
-pub fn note_collection() {
-    COLLECTIONS.fetch_add(1, Ordering::Relaxed);
+pub(crate) fn note_collection() {
+    SETTINGS.collections.fetch_add(1, Ordering::Relaxed);
 }
 
 fn collections() -> u32 {
-    COLLECTIONS.load(Ordering::Relaxed)
+    SETTINGS.collections.load(Ordering::Relaxed)
 }
 
 /// Hundredths of a second of the coarse clock; they begin anew after 497 days.
@@ -273,19 +289,53 @@ fn now() -> u32 {
     (now.as_secs().wrapping_mul(100) + u64::from(now.subsec_millis() / 10)) as u32
 }
 
-static KEPT: AtomicBool = AtomicBool::new(false);
 static BLOCKS: Live<Block, Gone> = Live::new();
 
 /// From now on, books are kept. Blocks taken before are not in them.
-pub fn keep() {
+pub(crate) fn keep() {
     slab::open();
-    KEPT.store(true, Ordering::Relaxed);
+    SETTINGS.is_kept.store(true, Ordering::Relaxed);
 }
 
 /// Whether books are kept.
-#[must_use]
-pub fn is_kept() -> bool {
-    KEPT.load(Ordering::Relaxed)
+pub(crate) fn is_kept() -> bool {
+    SETTINGS.is_kept.load(Ordering::Relaxed)
+}
+
+/// From now on [`owner`] is the runtime, so that its own memory tracking counts new blocks.
+pub(crate) fn take_from_runtime() {
+    SETTINGS.is_runtimes.store(true, Ordering::Relaxed);
+}
+
+/// Whose new blocks are, which the managed program takes.
+#[inline]
+pub(crate) fn owner() -> Owner {
+    if SETTINGS.is_runtimes.load(Ordering::Relaxed) { Owner::Runtime } else { Owner::Library }
+}
+
+/// [`allocate`] from [`owner`] in the case that is plain and common: a small block of the library's, without
+/// limit. `done` is told of it. `None` is any other case, and nothing was done.
+#[inline]
+pub(crate) fn allocate_plain(bytes: usize, done: impl FnOnce(&Own)) -> Option<*mut u8> {
+    let is_plain = slab::is_small(bytes) && !bits::BUDGET.is_limited() && owner() == Owner::Library;
+    let size = Size::new(bytes, Owner::Library, None).ok().filter(|_| is_plain)?;
+    own::with(|own| {
+        let block = take_slot(own, size.reserved_as(Reservation::Tallied))?;
+        done(own);
+        Some(block)
+    })
+}
+
+/// A block in a slot, if it is one for a slot; it is reserved already.
+#[inline(always)]
+fn take_slot(own: &Own, size: Size) -> Option<*mut u8> {
+    if guard::is_on() {
+        return None;
+    }
+    let slot = slab::take(own, size.asked())?;
+    slot.enter(&Block::taken_by(own, size));
+    note(own, size);
+    Some(slot.address())
 }
 
 /// `Unsafe.allocateMemory`: a block of `bytes` bytes from `owner`, reserved and in the books. 0 bytes
@@ -293,7 +343,7 @@ pub fn is_kept() -> bool {
 ///
 /// # Errors
 /// The allocator's; `ENOMEM` if the budget has no room, or the books no memory for the entry.
-pub fn allocate<A: Allocator>(
+pub(crate) fn allocate<A: Allocator>(
     allocator: &A,
     owner: Owner,
     bytes: usize,
@@ -304,21 +354,20 @@ pub fn allocate<A: Allocator>(
     }
     let size = Size::new(bytes, owner, door)?;
     let size = size.reserved_as(bits::reserve_block(size.bytes())?);
-    if owner == Owner::Library
-        && !guard::is_on()
-        && let Some(slot) = slab::take(bytes)
-    {
-        slot.enter(&Block::new(size));
-        note(size);
-        return Ok(slot.address());
-    }
-    let entered = take(allocator, owner, bytes).and_then(|taken| {
-        // SAFETY: no one but us has seen the block.
-        unsafe { enter_or_give_back(allocator, taken, size) }.map_err(A::Error::from)
-    });
-    let block = entered.inspect_err(|_| unreserve_untold(size))?;
-    note(size);
-    Ok(block)
+    own::with(|own| {
+        if owner == Owner::Library
+            && let Some(block) = take_slot(own, size)
+        {
+            return Ok(block);
+        }
+        let entered = take(own, allocator, owner, bytes).and_then(|taken| {
+            // SAFETY: no one but us has seen the block.
+            unsafe { enter_or_give_back(own, allocator, taken, size) }.map_err(A::Error::from)
+        });
+        let block = entered.inspect_err(|_| unreserve_untold(size))?;
+        note(own, size);
+        Ok(block)
+    })
 }
 
 /// A block's memory, and where its entry goes.
@@ -344,14 +393,19 @@ impl Taken {
 }
 
 /// Memory for a block, which is in no books yet.
-fn take<A: Allocator>(allocator: &A, owner: Owner, bytes: usize) -> Result<Taken, A::Error> {
+fn take<A: Allocator>(
+    own: &Own,
+    allocator: &A,
+    owner: Owner,
+    bytes: usize,
+) -> Result<Taken, A::Error> {
     if guard::is_chosen()
         && let Some(block) = guard::allocate(bytes)
     {
         return Ok(Taken::Guarded(block));
     }
     if owner == Owner::Library
-        && let Some(slot) = slab::take(bytes)
+        && let Some(slot) = slab::take(own, bytes)
     {
         return Ok(Taken::Slot(slot));
     }
@@ -363,17 +417,18 @@ fn take<A: Allocator>(allocator: &A, owner: Owner, bytes: usize) -> Result<Taken
 /// # Safety
 /// No one uses the block yet.
 unsafe fn enter_or_give_back<A: Allocator>(
+    own: &Own,
     allocator: &A,
     taken: Taken,
     size: Size,
 ) -> Result<*mut u8, Errno> {
-    let block = Block::new(taken.marked(size));
+    let block = Block::taken_by(own, taken.marked(size));
     let address = taken.address();
     match taken {
         Taken::Slot(slot) => slot.enter(&block),
         Taken::Guarded(_) | Taken::Plain(_) => enter(address, block).inspect_err(|_| {
             // SAFETY: the caller guarantees the block, which is its owner's, as it has just come.
-            unsafe { give_back(allocator, address, Out::Table(block)) };
+            unsafe { give_back(own, allocator, address, Out::Table(block)) };
         })?,
     }
     Ok(address)
@@ -388,7 +443,7 @@ unsafe fn enter_or_give_back<A: Allocator>(
 ///
 /// # Safety
 /// `address` is NULL or a live block, which no other thread uses during the call.
-pub unsafe fn reallocate<A: Allocator>(
+pub(crate) unsafe fn reallocate<A: Allocator>(
     allocator: &A,
     owner: Owner,
     address: *mut u8,
@@ -455,16 +510,18 @@ unsafe fn renew<A: Allocator>(
         }
         Out::Slot(..) | Out::Table(_) => {}
     }
-    let taken = take(allocator, owner, bytes)?;
-    let common = out.block().size.asked().min(bytes);
-    // SAFETY: both are live, so long, and apart. It can't fail: neither wraps around.
-    let _ = unsafe { memory::copy_memory(address, taken.address(), common) };
-    // SAFETY: no one but us has seen the new block.
-    let block = unsafe { enter_or_give_back(allocator, taken, size) }?;
-    // SAFETY: the caller guarantees the old one.
-    let damage = unsafe { give_back(allocator, address, out) };
-    tell(address, out.block(), damage);
-    Ok(block)
+    own::with(|own| {
+        let taken = take(own, allocator, owner, bytes)?;
+        let common = out.block().size.asked().min(bytes);
+        // SAFETY: both are live, so long, and apart. It can't fail: neither wraps around.
+        let _ = unsafe { memory::copy_memory(address, taken.address(), common) };
+        // SAFETY: no one but us has seen the new block.
+        let block = unsafe { enter_or_give_back(own, allocator, taken, size) }?;
+        // SAFETY: the caller guarantees the old one.
+        let damage = unsafe { give_back(own, allocator, address, out) };
+        tell(address, out.block(), damage);
+        Ok(block)
+    })
 }
 
 /// `Unsafe.freeMemory`: gives the block back to its owner, and its reservation to the budget. NULL
@@ -475,43 +532,56 @@ unsafe fn renew<A: Allocator>(
 ///
 /// # Safety
 /// `address` is NULL or a live block, which no one uses from here on.
-pub unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> Result<bool, Errno> {
+pub(crate) unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> Result<bool, Errno> {
     if address.is_null() {
         return Ok(true);
     }
-    if let Some(slot) = slab::find(address) {
-        return Ok(free_slot(address, slot));
-    }
-    // Out of the books first, see `reallocate`.
-    let Some(block) = BLOCKS.remove_and_remember(address, |block| Gone::new(*block)) else {
-        return Ok(is_refused(address));
-    };
-    if !block.size.is_guarded() && !allocator.reaches(block.size.owner()) {
-        enter_again(address, block);
-        return Err(Errno::EINVAL);
-    }
-    if block.site.is_some() {
-        // Where it goes is remembered of those of which it is known where they came from; before the
-        // address may be another's.
-        let freed = Some(Freed::here());
-        BLOCKS.with_gone(address, |gone| gone.freed = freed);
-    }
-    // SAFETY: the caller guarantees the block, and the books the owner.
-    let damage = unsafe { give_back(allocator, address, Out::Table(block)) };
-    tell(address, block, damage);
-    unreserve(block.size);
-    Ok(true)
+    own::with(|own| {
+        if let Some(slot) = slab::find(address) {
+            return Ok(free_slot(own, address, slot) || is_refused(address));
+        }
+        // Out of the books first, see `reallocate`.
+        let Some(block) = BLOCKS.remove_and_remember(address, |block| Gone::new(*block)) else {
+            return Ok(is_refused(address));
+        };
+        if !block.size.is_guarded() && !allocator.reaches(block.size.owner()) {
+            enter_again(address, block);
+            return Err(Errno::EINVAL);
+        }
+        if block.site.is_some() {
+            // Where it goes is remembered of those of which it is known where they came from; before the
+            // address may be another's.
+            let freed = Some(Freed::here());
+            BLOCKS.with_gone(address, |gone| gone.freed = freed);
+        }
+        // SAFETY: the caller guarantees the block, and the books the owner.
+        let damage = unsafe { give_back(own, allocator, address, Out::Table(block)) };
+        tell(address, block, damage);
+        unreserve(own, block.size);
+        Ok(true)
+    })
 }
 
-/// [`free`] of a block in a slot.
+/// [`free`] in the case that is plain and common: a small block. `done` is told of it. `None` is any other
+/// case, or that there is no such block, and nothing was done.
+///
+/// # Safety
+/// As [`free`].
 #[inline]
-fn free_slot(address: *mut u8, slot: Slot) -> bool {
-    let Some(size) = slot.claim(address, os::thread_id()) else { return is_refused(address) };
+pub(crate) unsafe fn free_plain(address: *mut u8, done: impl FnOnce(&Own)) -> Option<()> {
+    let slot = slab::find(address)?;
+    own::with(|own| free_slot(own, address, slot).then(|| done(own)))
+}
+
+/// [`free`] of a block in a slot. False: there is none, and nothing was done.
+#[inline(always)]
+fn free_slot(own: &Own, address: *mut u8, slot: Slot) -> bool {
+    let Some(size) = slot.claim(address, os::thread_id_of(own)) else { return false };
     if slot.site().is_some() {
         remember(address, slot);
     }
-    slot.give_back();
-    unreserve(size);
+    slot.give_back(own);
+    unreserve(own, size);
     true
 }
 
@@ -550,7 +620,7 @@ pub unsafe fn set_memory(address: *mut u8, bytes: usize, value: u8) -> Result<()
 ///
 /// # Errors
 /// As [`allocate`].
-pub fn allocate_memory(bytes: usize, door: Family) -> Result<*mut u8, Errno> {
+pub(crate) fn allocate_memory(bytes: usize, door: Family) -> Result<*mut u8, Errno> {
     if !is_kept() {
         return memory::allocate_memory(bytes);
     }
@@ -564,7 +634,7 @@ pub fn allocate_memory(bytes: usize, door: Family) -> Result<*mut u8, Errno> {
 ///
 /// # Safety
 /// As [`memory::reallocate_memory`].
-pub unsafe fn reallocate_memory(
+pub(crate) unsafe fn reallocate_memory(
     address: *mut u8,
     bytes: usize,
     door: Family,
@@ -587,7 +657,7 @@ pub unsafe fn reallocate_memory(
 ///
 /// # Safety
 /// As [`memory::free_memory`].
-pub unsafe fn free_memory(address: *mut u8) -> Result<(), Errno> {
+pub(crate) unsafe fn free_memory(address: *mut u8) -> Result<(), Errno> {
     // SAFETY: the caller guarantees the block.
     if is_kept() && unsafe { free(&Library, address) }? {
         return Ok(());
@@ -637,12 +707,13 @@ fn take_out(address: *mut u8) -> Option<Out> {
 /// # Safety
 /// `address` is the live block of `out`, which no one uses from here on, and whose owner is reached.
 unsafe fn give_back<A: Allocator>(
+    own: &Own,
     allocator: &A,
     address: *mut u8,
     out: Out,
 ) -> Option<guard::Damage> {
     match out {
-        Out::Slot(slot, _) => slot.give_back(),
+        Out::Slot(slot, _) => slot.give_back(own),
         Out::Table(block) if block.size.is_guarded() => {
             // SAFETY: the caller guarantees the block.
             return unsafe { guard::free(address, block.size.asked()) };
@@ -719,7 +790,7 @@ fn give_up(stale: Option<Block>) {
 /// Unless the reservation is somebody else's.
 fn unreserve_ours(size: Size) {
     if size.owner() != Owner::Other {
-        unreserve(size);
+        own::with(|own| unreserve(own, size));
     }
 }
 
@@ -727,9 +798,9 @@ fn unreserve_ours(size: Size) {
 
 /// A block is no more.
 #[inline]
-fn unreserve(size: Size) {
+fn unreserve(own: &Own, size: Size) {
     match size.reservation() {
-        Reservation::Tallied => bits::budget().untally(size.bytes().cast_unsigned()),
+        Reservation::Tallied => bits::BUDGET.untally(own, size.bytes().cast_unsigned()),
         Reservation::Taken => unreserve_untold(size),
     }
 }
@@ -737,17 +808,17 @@ fn unreserve(size: Size) {
 /// A block has not come to be.
 fn unreserve_untold(size: Size) {
     if size.reservation() == Reservation::Taken {
-        let _ = bits::budget().unreserve_memory(size.bytes(), size.bytes());
+        let _ = bits::BUDGET.unreserve_memory(size.bytes(), size.bytes());
     }
 }
 
 /// A block has come to be.
 #[inline]
-fn note(size: Size) {
+fn note(own: &Own, size: Size) {
     let bytes = size.bytes().cast_unsigned();
     match size.reservation() {
-        Reservation::Tallied => bits::budget().tally(bytes),
-        Reservation::Taken => bits::budget().note(bytes, 1),
+        Reservation::Tallied => bits::BUDGET.tally(own, bytes),
+        Reservation::Taken => bits::BUDGET.note(bytes, 1),
     }
 }
 
@@ -776,16 +847,16 @@ fn undo_regrow(old: Size, new: Size) {
 fn note_regrown(old: Size, new: Size) {
     let growth = new.bytes() - old.bytes();
     match (old.reservation(), new.reservation()) {
-        (Reservation::Tallied, Reservation::Tallied) => return bits::budget().tally_growth(growth),
-        (Reservation::Tallied, Reservation::Taken) => unreserve(old),
+        (Reservation::Tallied, Reservation::Tallied) => return bits::BUDGET.tally_growth(growth),
+        (Reservation::Tallied, Reservation::Taken) => own::with(|own| unreserve(own, old)),
         (Reservation::Taken, _) => shrink(-growth),
     }
-    bits::budget().note(u64::try_from(growth).unwrap_or(0), 0);
+    bits::BUDGET.note(u64::try_from(growth).unwrap_or(0), 0);
 }
 
 fn shrink(bytes: i64) {
     if bytes > 0 {
-        let _ = bits::budget().shrink_block(bytes);
+        let _ = bits::BUDGET.shrink_block(bytes);
     }
 }
 

@@ -9,15 +9,16 @@
 //! at all the time, points lie further apart, twice, four times and so on, for as long as it does
 //! ([`at_most`]); each sampled block remembers how far, so its weight is right.
 
+use super::settings::SETTINGS;
 use crate::os;
+use crate::own::Own;
 use core::cell::Cell;
-use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use core::time::Duration;
 
-/// Nothing is sampled.
-const OFF: u64 = u64::MAX;
+/// A mean: nothing is sampled.
+pub(super) const OFF: u64 = u64::MAX;
 
-static MEAN: AtomicU64 = AtomicU64::new(OFF);
 static AT_MOST: AtomicU32 = AtomicU32::new(u32::MAX);
 
 /// The coarse clock's step is 4 ms where it is longest: what is counted within one is little.
@@ -27,19 +28,19 @@ const WINDOW: Duration = Duration::from_millis(100);
 const MOST_DOUBLED: u8 = 40;
 
 /// From now on one sampling point falls on `mean` bytes on average; 0 samples every block.
-pub fn sample_every(mean: u64) {
-    MEAN.store(mean, Ordering::Relaxed);
+pub(crate) fn sample_every(mean: u64) {
+    SETTINGS.mean.store(mean, Ordering::Relaxed);
 }
 
 /// Bytes from one sampling point to the next, on average; 0 is every block, `None` none.
 #[must_use]
-pub fn sample_mean() -> Option<u64> {
-    Some(MEAN.load(Ordering::Relaxed)).filter(|mean| *mean != OFF)
+pub(crate) fn sample_mean() -> Option<u64> {
+    Some(SETTINGS.mean.load(Ordering::Relaxed)).filter(|mean| *mean != OFF)
 }
 
 /// From now on a thread is looked at no more than so often a second, about; 0 is at every point. With
 /// [`sample_every`] 0 it has no effect.
-pub fn at_most(samples: u32) {
+pub(crate) fn at_most(samples: u32) {
     let window = u32::try_from(WINDOW.as_millis()).unwrap_or(1);
     let in_window = samples.saturating_mul(window) / 1000;
     AT_MOST.store(if samples == 0 { u32::MAX } else { in_window.max(1) }, Ordering::Relaxed);
@@ -50,12 +51,28 @@ pub fn at_most(samples: u32) {
 pub(super) struct Doubled(pub(super) u8);
 
 /// Whether a block of this size is sampled, which moves on along the thread's bytes.
-pub(super) fn is_sampled(bytes: u64) -> Option<Doubled> {
-    match MEAN.load(Ordering::Relaxed) {
+#[inline]
+pub(super) fn is_sampled(own: &Own, bytes: u64) -> Option<Doubled> {
+    let left = &own.to_point;
+    match SETTINGS.mean.load(Ordering::Relaxed) {
         OFF => None,
         0 => Some(Doubled(0)),
-        // A thread that is ending may have no place any more.
-        mean => PLACE.try_with(|place| place.pass(bytes, mean)).unwrap_or(None),
+        mean => pass(left, bytes, || {
+            // A thread that is ending may have no place any more.
+            PLACE.try_with(|place| place.reach(left, bytes, mean)).unwrap_or(None)
+        }),
+    }
+}
+
+/// A block takes its bytes of those that are left to the next point, or does what `reach` does.
+#[inline]
+fn pass(left: &Cell<u64>, bytes: u64, reach: impl FnOnce() -> Option<Doubled>) -> Option<Doubled> {
+    match left.get().checked_sub(bytes).filter(|left| *left > 0) {
+        Some(now) => {
+            left.set(now);
+            None
+        }
+        None => reach(),
     }
 }
 
@@ -74,10 +91,9 @@ thread_local! {
     static PLACE: Place = const { Place::new() };
 }
 
-/// Where a thread is between two sampling points.
+/// How a thread's sampling points lie.
+#[cfg_attr(test, derive(Default))]
 struct Place {
-    /// Bytes to the next point; 0 before the first use.
-    left: Cell<u64>,
     /// The generator's state.
     random: Cell<u64>,
     doubled: Cell<Doubled>,
@@ -88,31 +104,25 @@ struct Place {
 impl Place {
     const fn new() -> Self {
         Self {
-            left: Cell::new(0),
             random: Cell::new(0),
             doubled: Cell::new(Doubled(0)),
             window: Cell::new((Duration::ZERO, 0)),
         }
     }
 
-    fn pass(&self, bytes: u64, mean: u64) -> Option<Doubled> {
-        if self.left.get() == 0 {
+    /// A block reaches as far as the next point, unless there is none yet.
+    #[cold]
+    fn reach(&self, left: &Cell<u64>, bytes: u64, mean: u64) -> Option<Doubled> {
+        if left.get() == 0 {
             self.seed();
-            self.left.set(self.distance(mean));
+            left.set(self.distance(mean));
+            return pass(left, bytes, || self.reach(left, bytes, mean));
         }
-        match self.left.get().checked_sub(bytes).filter(|left| *left > 0) {
-            Some(left) => {
-                self.left.set(left);
-                None
-            }
-            None => {
-                let doubled = self.doubled.get();
-                self.adapt(os::clock::monotonic_coarse(), AT_MOST.load(Ordering::Relaxed));
-                // The points forget: the next one is as far from here as from anywhere.
-                self.left.set(self.distance(mean));
-                Some(doubled)
-            }
-        }
+        let doubled = self.doubled.get();
+        self.adapt(os::clock::monotonic_coarse(), AT_MOST.load(Ordering::Relaxed));
+        // The points forget: the next one is as far from here as from anywhere.
+        left.set(self.distance(mean));
+        Some(doubled)
     }
 
     /// A point is passed: moves the next ones apart if they are too many, and together if they are few.
@@ -172,18 +182,28 @@ mod tests {
     const BLOCKS: [(u64, u32); 5] =
         [(64, 400_000), (1000, 100_000), (65_536, 4000), (1 << 20, 500), (1 << 30, 10)];
 
+    /// A thread's way, on which each block is one of so many bytes.
+    #[derive(Default)]
+    struct Way(Place, Cell<u64>);
+
+    impl Way {
+        fn pass(&self, bytes: u64, mean: u64) -> Option<Doubled> {
+            let Self(place, left) = self;
+            pass(left, bytes, || place.reach(left, bytes, mean))
+        }
+    }
+
     #[test]
     fn estimates_are_without_bias_for_every_size() {
         const MEAN: u64 = 64 << 10;
-        let place = Place::new();
-        place.random.set(7);
+        let way = Way::default();
         for (bytes, count) in BLOCKS {
             // Several times over, so that the error is that of the estimate and not of luck.
             let repeats = 10;
             let mut estimate = 0.0;
             let mut sampled = 0_u32;
             for _ in 0..repeats * count {
-                if let Some(doubled) = place.pass(bytes, MEAN) {
+                if let Some(doubled) = way.pass(bytes, MEAN) {
                     estimate += weight(bytes, MEAN, doubled);
                     sampled += 1;
                 }
@@ -198,8 +218,8 @@ mod tests {
 
     #[test]
     fn a_block_far_larger_than_the_mean_is_always_sampled_and_stands_for_itself() {
-        let place = Place::new();
-        assert!((0..1000).all(|_| place.pass(1 << 40, 1 << 19).is_some()));
+        let way = Way::default();
+        assert!((0..1000).all(|_| way.pass(1 << 40, 1 << 19).is_some()));
         assert!((weight(1 << 40, 1 << 19, Doubled(0)) - 1.0).abs() < 1e-12);
         assert!((weight(1, 0, Doubled(0)) - 1.0).abs() < 1e-12);
         assert!(weight(0, 1 << 19, Doubled(0)) >= 1.0);
@@ -210,24 +230,26 @@ mod tests {
         const BYTES: u64 = 1 << 20;
         const MEAN: u64 = 512 << 10;
         const AT_MOST: u32 = 10;
-        let place = Place::new();
+        let (place, left) = (Place::default(), Cell::new(1));
         place.seed();
         let mut now = Duration::from_secs(1000);
         let (mut estimate, mut sampled, mut variance) = (0.0, 0_u32, 0.0);
         let blocks = 1_000_000_u32;
         for _ in 0..blocks {
-            // As `pass` does, with a clock of its own: 1000 blocks in a window.
+            // As `reach` does, with a clock of its own: 1000 blocks in a window.
             now += WINDOW / 1000;
-            let Some(left) = place.left.get().checked_sub(BYTES).filter(|left| *left > 0) else {
-                let weight = weight(BYTES, MEAN, place.doubled.get());
+            let sample = pass(&left, BYTES, || {
+                let doubled = place.doubled.get();
+                place.adapt(now, AT_MOST);
+                left.set(place.distance(MEAN));
+                Some(doubled)
+            });
+            if let Some(doubled) = sample {
+                let weight = weight(BYTES, MEAN, doubled);
                 estimate += weight;
                 variance += weight * weight;
                 sampled += 1;
-                place.adapt(now, AT_MOST);
-                place.left.set(place.distance(MEAN));
-                continue;
-            };
-            place.left.set(left);
+            }
         }
         let windows = blocks / 1000;
         assert!(sampled < 3 * AT_MOST * windows, "{sampled}");
@@ -245,8 +267,8 @@ mod tests {
     #[test]
     fn threads_sample_at_different_places() {
         let first = || {
-            let place = Place::new();
-            (0..).take_while(|_| place.pass(1, 1 << 16).is_none()).count()
+            let way = Way::default();
+            (0..).take_while(|_| way.pass(1, 1 << 16).is_none()).count()
         };
         let firsts: std::collections::HashSet<usize> = (0..8).map(|_| first()).collect();
         assert!(firsts.len() > 4, "{firsts:?}");

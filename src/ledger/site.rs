@@ -233,15 +233,14 @@ pub fn set_tracer(tracer: Box<dyn Tracer>) {
     let _ = TRACER.set(tracer);
 }
 
-/// The site of a block of this size that the calling thread takes, if it is sampled, and how far apart
-/// points lay.
-pub(super) fn of_block(bytes: u64, door: Option<Family>) -> Option<(SiteId, Doubled)> {
-    let doubled = sample::is_sampled(bytes)?;
+/// The site of a sampled block of this size that the calling thread takes.
+#[cold]
+pub(super) fn of_block(bytes: u64, door: Option<Family>, doubled: Doubled) -> Option<SiteId> {
     let id = TRACER.get()?.site(door)?;
     if let Some(site) = get(id) {
         site.sampled(bytes, doubled);
     }
-    Some((id, doubled))
+    Some(id)
 }
 
 /// Whether there is somebody who can tell where threads are.

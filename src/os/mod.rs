@@ -16,6 +16,7 @@ pub(crate) mod signal;
 pub(crate) mod thread;
 
 use crate::error::Errno;
+use crate::own::{self, Own};
 use core::ffi::c_int;
 
 /// The value of a call that answers `-1` and `errno`.
@@ -52,19 +53,23 @@ pub(crate) fn effective_user() -> libc::uid_t {
     unsafe { libc::geteuid() }
 }
 
-/// The kernel's number of the calling thread, asked once a thread; 0 if there is none.
+/// The kernel's number of the calling thread; 0 if there is none.
 pub(crate) fn thread_id() -> u32 {
-    use core::cell::Cell;
-    thread_local! {
-        static THREAD: Cell<u32> = const { Cell::new(0) };
+    own::with(thread_id_of)
+}
+
+/// [`thread_id`] of the thread whose own that is, asked once a thread.
+#[inline]
+pub(crate) fn thread_id_of(own: &Own) -> u32 {
+    match own.id.get() {
+        0 => ask_thread_id(own),
+        id => id,
     }
-    let ask = |thread: &Cell<u32>| {
-        if thread.get() == 0 {
-            // SAFETY: no precondition.
-            thread.set(u32::try_from(unsafe { libc::gettid() }).unwrap_or(0));
-        }
-        thread.get()
-    };
-    // A thread that is ending may have no such variable any more.
-    THREAD.try_with(ask).unwrap_or(0)
+}
+
+#[cold]
+fn ask_thread_id(own: &Own) -> u32 {
+    // SAFETY: no precondition.
+    own.id.set(u32::try_from(unsafe { libc::gettid() }).unwrap_or(0));
+    own.id.get()
 }

@@ -1,5 +1,6 @@
 use super::{Budget, Policy, Reclaimer, Snapshot};
 use crate::error::Errno;
+use crate::own;
 use proptest::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::SeqCst};
@@ -515,7 +516,7 @@ fn the_past_is_told_peaks_totals_and_refusals() {
 fn what_was_taken_before_there_was_a_limit_counts_and_its_end_lets_waiters_in() {
     let budget = Budget::new(i64::MAX);
     for bytes in [1 << 20, 6, 6] {
-        budget.tally(bytes);
+        own::with(|own| budget.tally(own, bytes));
     }
     budget.try_reserve_memory(100, 100).unwrap();
     assert_eq!(figures(&budget), ((1 << 20) + 112, (1 << 20) + 112, 4));
@@ -523,13 +524,13 @@ fn what_was_taken_before_there_was_a_limit_counts_and_its_end_lets_waiters_in() 
     budget.set_max_memory((1 << 20) + 100).unwrap();
     assert!(budget.is_limited());
     assert_eq!(budget.try_reserve_memory(50, 50), Err(Errno::ENOMEM));
-    budget.untally(1 << 20);
+    own::with(|own| budget.untally(own, 1 << 20));
     budget.try_reserve_memory(1 << 20, 1 << 20).unwrap_err();
     budget.try_reserve_memory((1 << 20) - 12, (1 << 20) - 12).unwrap();
     let waiting = budget.enqueue(10).unwrap();
-    budget.untally(6);
+    own::with(|own| budget.untally(own, 6));
     assert!(!waiting.is_granted());
-    budget.untally(6);
+    own::with(|own| budget.untally(own, 6));
     assert!(waiting.is_granted() && waiting.leave());
     let past = budget.snapshot();
     assert_eq!((past.count, past.peak_count, past.ever_count), (2, 4, 5));
@@ -539,11 +540,11 @@ fn what_was_taken_before_there_was_a_limit_counts_and_its_end_lets_waiters_in() 
 #[test]
 fn a_tallied_block_grows_and_shrinks_and_stays_one() {
     let budget = Budget::new(i64::MAX);
-    budget.tally(10);
+    own::with(|own| budget.tally(own, 10));
     budget.tally_growth(1 << 20);
     budget.tally_growth(-5);
     assert_eq!(figures(&budget), ((1 << 20) + 5, (1 << 20) + 5, 1));
     assert_eq!(budget.snapshot().peak_reserved_memory, (1 << 20) + 10);
-    budget.untally((1 << 20) + 5);
+    own::with(|own| budget.untally(own, (1 << 20) + 5));
     assert_eq!(figures(&budget), (0, 0, 0));
 }

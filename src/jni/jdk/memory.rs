@@ -8,14 +8,13 @@
 use super::super::env::RawEnv;
 use super::super::exception::Exception;
 use super::super::memory::{address, pointer};
-use super::super::native;
 use super::super::natives::Id;
+use super::super::{native, native_with_plain};
 use super::Native;
 use crate::error::Errno;
 use crate::ledger::{self, Allocator, Owner};
 use crate::memory::{self, ElementSize};
 use core::cell::Cell;
-use core::sync::atomic::{AtomicBool, Ordering};
 use jni::EnvUnowned;
 use jni::objects::JObject;
 use jni::sys::{JNIEnv, jbyte, jlong, jobject};
@@ -28,17 +27,6 @@ type CopyMemory =
     unsafe extern "system" fn(*mut JNIEnv, jobject, jobject, jlong, jobject, jlong, jlong);
 type CopySwapMemory =
     unsafe extern "system" fn(*mut JNIEnv, jobject, jobject, jlong, jobject, jlong, jlong, jlong);
-
-static FROM_ORIGINALS: AtomicBool = AtomicBool::new(false);
-
-/// Takes new blocks from the JVM's own natives, so that its memory tracking counts them.
-pub(in super::super) fn take_from_originals() {
-    FROM_ORIGINALS.store(true, Ordering::Relaxed);
-}
-
-fn owner() -> Owner {
-    if FROM_ORIGINALS.load(Ordering::Relaxed) { Owner::Runtime } else { Owner::Library }
-}
 
 /// Why there is no block.
 enum Refused {
@@ -192,8 +180,17 @@ impl Allocator for Blocks<'_, '_> {
 }
 
 /// Allocates for any JDK; `Ok(None)` is no memory.
-fn allocate(blocks: &Blocks<'_, '_>, bytes: usize) -> Result<Option<jlong>, Exception> {
-    taken(ledger::allocate(blocks, owner(), bytes, None))
+fn allocate<'local>(
+    env: &RawEnv<'local>,
+    this: &JObject<'local>,
+    originals: &'static Originals,
+    native: Native,
+    bytes: usize,
+) -> Result<Option<jlong>, Exception> {
+    let blocks = Blocks::new(env, this, originals);
+    let block = taken(ledger::allocate(&blocks, ledger::owner(), bytes, None));
+    blocks.count(native);
+    block
 }
 
 /// Reallocates for any JDK; `Ok(None)` is no memory.
@@ -206,7 +203,7 @@ unsafe fn reallocate(
     bytes: usize,
 ) -> Result<Option<jlong>, Exception> {
     // SAFETY: the caller guarantees the block.
-    match unsafe { ledger::reallocate(blocks, owner(), pointer(block), bytes, None) } {
+    match unsafe { ledger::reallocate(blocks, ledger::owner(), pointer(block), bytes, None) } {
         Ok(None) => {
             let bytes = jlong::try_from(bytes).map_err(|_| Exception::illegal_argument())?;
             // SAFETY: the caller guarantees the block, and that it is not ours.
@@ -226,17 +223,45 @@ fn taken(block: Result<*mut u8, Refused>) -> Result<Option<jlong>, Exception> {
     }
 }
 
+/// Frees for any JDK.
+///
 /// # Safety
 /// `block` is live, or 0; no one uses it from here on.
-unsafe fn free(blocks: &Blocks<'_, '_>, block: jlong) -> Result<(), Exception> {
+unsafe fn free<'local>(
+    env: &RawEnv<'local>,
+    this: &JObject<'local>,
+    originals: &'static Originals,
+    native: Native,
+    block: jlong,
+) -> Result<(), Exception> {
+    let blocks = Blocks::new(env, this, originals);
     // SAFETY: the caller guarantees the block.
     // An error is that it is a direct block of the library, which has its own way back.
-    let freed = unsafe { ledger::free(blocks, pointer(block)) };
-    if freed.map_err(|_| Exception::illegal_argument())? {
-        return Ok(());
-    }
+    let freed = match unsafe { ledger::free(&blocks, pointer(block)) } {
+        Ok(true) => Ok(()),
+        // SAFETY: the caller guarantees the block.
+        Ok(false) => unsafe { blocks.free_by_original(block) },
+        Err(_) => Err(Exception::illegal_argument()),
+    };
+    blocks.count(native);
+    freed
+}
+
+/// Allocates for any JDK in the plain and common case; `None`: it is another, and nothing was done.
+#[inline]
+fn allocate_plain(native: Native, bytes: jlong) -> Option<jlong> {
+    let bytes = usize::try_from(bytes).ok()?;
+    ledger::allocate_plain(bytes, |own| native.answered_by(own)).map(address)
+}
+
+/// Frees for any JDK in the plain and common case; `None`: it is another, and nothing was done.
+///
+/// # Safety
+/// As [`free`].
+#[inline]
+unsafe fn free_plain(native: Native, block: jlong) -> Option<()> {
     // SAFETY: the caller guarantees the block.
-    unsafe { blocks.free_by_original(block) }
+    unsafe { ledger::free_plain(pointer(block), |own| native.answered_by(own)) }
 }
 
 /// `sun.misc.Unsafe.allocateMemory(long)` of 8.
@@ -245,13 +270,17 @@ pub(in super::super) extern "system" fn allocate_memory_8<'local, const ID: usiz
     this: JObject<'local>,
     bytes: jlong,
 ) -> jlong {
-    native(env, |env| {
-        let blocks = Blocks::new(env, &this, &JDK_8);
-        let Ok(size) = usize::try_from(bytes) else { return Err(Exception::illegal_argument()) };
-        let block = allocate(&blocks, size);
-        blocks.count(Native(ID));
-        block?.ok_or_else(|| Exception::unable_to_allocate(bytes.cast_unsigned()))
-    })
+    native_with_plain(
+        env,
+        || allocate_plain(Native(ID), bytes),
+        |env| {
+            let Ok(size) = usize::try_from(bytes) else {
+                return Err(Exception::illegal_argument());
+            };
+            let block = allocate(env, &this, &JDK_8, Native(ID), size)?;
+            block.ok_or_else(|| Exception::unable_to_allocate(bytes.cast_unsigned()))
+        },
+    )
 }
 
 /// `sun.misc.Unsafe.reallocateMemory(long, long)` of 8.
@@ -277,12 +306,11 @@ pub(in super::super) extern "system" fn free_memory_8<'local, const ID: usize>(
     this: JObject<'local>,
     block: jlong,
 ) {
-    native(env, |env| {
-        let blocks = Blocks::new(env, &this, &JDK_8);
-        // SAFETY: that the block is live, or 0, is the Java caller's promise.
-        let freed = unsafe { free(&blocks, block) };
-        blocks.count(Native(ID));
-        freed
+    // SAFETY: that the block is live, or 0, is the Java caller's promise.
+    let plain = || unsafe { free_plain(Native(ID), block) };
+    native_with_plain(env, plain, |env| {
+        // SAFETY: as above, and it is not freed yet.
+        unsafe { free(env, &this, &JDK_8, Native(ID), block) }
     });
 }
 
@@ -292,13 +320,14 @@ pub(in super::super) extern "system" fn allocate_memory<'local, const ID: usize>
     this: JObject<'local>,
     bytes: jlong,
 ) -> jlong {
-    native(env, |env| {
-        let blocks = Blocks::new(env, &this, &JDK_9);
-        let Ok(bytes) = usize::try_from(bytes) else { return Ok(0) };
-        let block = allocate(&blocks, bytes);
-        blocks.count(Native(ID));
-        Ok(block?.unwrap_or(0))
-    })
+    native_with_plain(
+        env,
+        || allocate_plain(Native(ID), bytes),
+        |env| {
+            let Ok(bytes) = usize::try_from(bytes) else { return Ok(0) };
+            Ok(allocate(env, &this, &JDK_9, Native(ID), bytes)?.unwrap_or(0))
+        },
+    )
 }
 
 /// `jdk.internal.misc.Unsafe.reallocateMemory0(long, long)`: 0 is no memory, and Java throws.
@@ -324,12 +353,11 @@ pub(in super::super) extern "system" fn free_memory<'local, const ID: usize>(
     this: JObject<'local>,
     block: jlong,
 ) {
-    native(env, |env| {
-        let blocks = Blocks::new(env, &this, &JDK_9);
-        // SAFETY: that the block is live, or 0, is the Java caller's promise.
-        let freed = unsafe { free(&blocks, block) };
-        blocks.count(Native(ID));
-        freed
+    // SAFETY: that the block is live, or 0, is the Java caller's promise.
+    let plain = || unsafe { free_plain(Native(ID), block) };
+    native_with_plain(env, plain, |env| {
+        // SAFETY: as above, and it is not freed yet.
+        unsafe { free(env, &this, &JDK_9, Native(ID), block) }
     });
 }
 

@@ -12,6 +12,7 @@ pub(super) mod nio;
 use super::exception::Exception;
 use super::natives::JDK;
 use crate::counter::Counters;
+use crate::own::{self, Own};
 use core::ffi::c_void;
 use core::mem;
 use core::ptr;
@@ -24,7 +25,8 @@ const _: () = assert!(JDK.len() <= LINKS);
 /// What a native took the place of; NULL while it did not.
 static ORIGINALS: [AtomicPtr<c_void>; LINKS] = [const { AtomicPtr::new(ptr::null_mut()) }; LINKS];
 
-/// For each native: calls answered, calls passed on.
+/// For each native calls answered, then for each calls passed on: so those that are called most lie side by
+/// side.
 static CALLS: Counters<{ 2 * LINKS }> = Counters::new();
 
 /// One native, by its place in the table.
@@ -56,15 +58,21 @@ impl Native {
 
     /// Calls answered, and calls passed on to the original.
     pub(super) fn calls(self) -> (u64, u64) {
-        (CALLS.sum(2 * self.0), CALLS.sum(2 * self.0 + 1))
+        (CALLS.sum(self.0), CALLS.sum(LINKS + self.0))
     }
 
     fn answered(self) {
-        CALLS.add(2 * self.0, 1);
+        own::with(|own| self.answered_by(own));
+    }
+
+    /// [`Native::answered`], by the thread whose own that is.
+    #[inline]
+    fn answered_by(self, own: &Own) {
+        CALLS.add_by(own, self.0, 1);
     }
 
     fn passed(self) {
-        CALLS.add(2 * self.0 + 1, 1);
+        CALLS.add(LINKS + self.0, 1);
     }
 
     fn original_address(self) -> Option<ptr::NonNull<c_void>> {

@@ -1,5 +1,7 @@
 //! Size classes: of which sizes slots are, and how many lie in a span.
 
+use crate::own::SPANS;
+
 /// Bytes of the largest block that is a slot. Larger ones the C library does as well: what it costs to take
 /// one is little beside what it costs to fill it.
 pub(super) const LARGEST: usize = 1 << 10;
@@ -32,7 +34,7 @@ pub(super) struct Class {
     /// Slots in a span.
     pub(super) slots: u32,
     /// 2^[`SHIFT`] divided by `bytes`, rounded up: to divide by it.
-    inverse: u64,
+    pub(super) inverse: u64,
 }
 
 /// An offset in a span is below 2^16 and a slot has at most 2^10 bytes: the rounding of the inverse adds
@@ -78,6 +80,8 @@ pub(super) static ALL: [Class; CLASSES] = {
     }
     all
 };
+
+const _: () = assert!(CLASSES <= SPANS);
 
 const _: () =
     assert!(ALL[CLASSES - 1].bytes as usize == LARGEST && ALL[0].slots as usize == MOST_SLOTS);

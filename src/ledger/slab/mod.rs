@@ -21,11 +21,11 @@ mod span;
 use super::{Block, SiteId, Size};
 use crate::error::Errno;
 use crate::os;
+use crate::own::{self, Own};
 use class::{CLASSES, Class, LARGEST};
-use core::cell::Cell;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use region::REGION;
-use span::{NOBODY, Place};
+use span::Place;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Sets the addresses aside; before that nothing is taken. A process whose addresses are limited
@@ -51,20 +51,26 @@ pub(super) struct Left {
     pub(super) thread: u32,
 }
 
-/// A slot for so many bytes, not in the books yet.
+/// Whether a block of so many bytes may lie in a slot.
 #[inline]
-pub(super) fn take(bytes: usize) -> Option<Slot> {
-    if bytes > LARGEST {
+pub(super) fn is_small(bytes: usize) -> bool {
+    (1..=LARGEST).contains(&bytes)
+}
+
+/// A slot for so many bytes, not in the books yet, for the thread whose own that is. There is none for 0.
+#[inline]
+pub(super) fn take(own: &Own, bytes: usize) -> Option<Slot> {
+    if !is_small(bytes) {
         return None;
     }
     let class = class::of(bytes);
-    MINE.with(|mine| {
-        let place = mine.place(class);
-        match place.and_then(|place| Some(Slot { place, index: place.take()? })) {
-            Some(slot) => Some(slot),
-            None => mine.take_elsewhere(class, place),
-        }
-    })
+    let mine = own.spans.get(class)?;
+    if let Some(place) = owned(mine)
+        && let Some(index) = place.take(&mine.chain)
+    {
+        return Some(Slot { place, index });
+    }
+    take_elsewhere(own, class)
 }
 
 /// Whether nobody but this module can have a block there.
@@ -75,7 +81,7 @@ pub(super) fn is_here(address: *mut u8) -> bool {
 /// The slot that begins at an address.
 #[inline]
 pub(super) fn find(address: *mut u8) -> Option<Slot> {
-    let place = Place::of(REGION.number_of(address)?)?;
+    let place = Place::at(address)?;
     Some(Slot { place, index: place.index_of(address)? })
 }
 
@@ -132,16 +138,18 @@ impl Slot {
         self.place.suits(bytes)
     }
 
-    /// Gives the memory back. The block is not in the books, and the caller's.
+    /// Gives the memory back, by the thread whose own that is. The block is not in the books, and the
+    /// caller's.
     #[inline]
-    pub(super) fn give_back(self) {
-        if self.place.is_owned_by(MINE.with(|mine| mine.owner.get())) {
-            self.place.put(self.index);
-        } else {
-            self.give_back_to_another();
+    pub(super) fn give_back(self, own: &Own) {
+        let mine = own.spans.get(self.place.class_number());
+        match mine.filter(|mine| mine.number.get() == link(self.place)) {
+            Some(mine) => self.place.put(self.index, &mine.chain),
+            None => self.give_back_to_another(),
         }
     }
 
+    #[cold]
     fn give_back_to_another(self) {
         let done = self.place.put_shared(self.index);
         if done.lists {
@@ -152,98 +160,65 @@ impl Slot {
     }
 }
 
-/// The spans that a thread owns.
-struct Mine {
-    /// Whom the thread's spans belong to: its address, unlike any other living thread's; [`NOBODY`] before
-    /// its first slot and when it ends.
-    owner: Cell<usize>,
-    has_ended: Cell<bool>,
-    /// By class.
-    spans: [Cell<Option<Place>>; CLASSES],
-}
-
-/// Gives a thread's spans up when it ends. Apart from [`MINE`], which has no destructor: so it is there at
-/// any time, and to use it takes no look whether it is.
+/// Gives a thread's spans up when it ends.
 struct AtEnd;
 
 thread_local! {
-    static MINE: Mine = const {
-        Mine {
-            owner: Cell::new(NOBODY),
-            has_ended: Cell::new(false),
-            spans: [const { Cell::new(None) }; CLASSES],
-        }
-    };
     static AT_END: AtEnd = const { AtEnd };
 }
 
 impl Drop for AtEnd {
     fn drop(&mut self) {
         // Other destructors that come after this one may still take blocks, elsewhere.
-        MINE.with(Mine::end);
+        own::with(leave);
     }
 }
 
-impl Mine {
-    #[inline]
-    fn place(&self, class: usize) -> Option<Place> {
-        self.spans.get(class)?.get()
-    }
+/// The span that a thread owns.
+#[inline]
+fn owned(mine: &own::Span) -> Option<Place> {
+    linked(mine.number.get())
+}
 
-    fn own(&self, class: usize, place: Option<Place>) {
-        if let Some(own) = self.spans.get(class) {
-            own.set(place);
+/// Takes a slot that others have given back to the thread's span of the class, which is used up, or one of
+/// another span.
+#[cold]
+fn take_elsewhere(own: &Own, class: usize) -> Option<Slot> {
+    let mine = own.spans.get(class)?;
+    let slot = |place: Place| Some(Slot { place, index: place.take(&mine.chain)? });
+    if let Some(place) = owned(mine) {
+        if !place.leave_empty() {
+            mine.chain.set(place.take_shared());
+            return slot(place);
         }
+        mine.number.set(0);
     }
-
-    /// Takes a slot that others have given back to `used_up`, the thread's span of the class, or one of
-    /// another span.
-    #[cold]
-    fn take_elsewhere(&self, class: usize, used_up: Option<Place>) -> Option<Slot> {
-        let slot = |place: Place| Some(Slot { place, index: place.take()? });
-        if let Some(place) = used_up {
-            if !place.leave_empty(self.owner.get()) {
-                place.take_shared();
-                return slot(place);
-            }
-            self.own(class, None);
+    // From here on its spans are given up when it ends. When it is ending it is too late for that.
+    if !REGION.is_reserved() || AT_END.try_with(|_| ()).is_err() {
+        return None;
+    }
+    let of = class::ALL.get(class)?;
+    let listed = listed(of).pop();
+    let place = match listed {
+        Some(place) => {
+            mine.chain.set(place.adopt());
+            place
         }
-        let owner = self.begin()?;
-        let of = class::ALL.get(class)?;
-        let listed = listed(of).pop();
-        let place = match listed {
-            Some(place) => {
-                place.adopt(owner);
-                place
-            }
-            None => begin(of, owner)?,
-        };
-        self.own(class, Some(place));
-        slot(place)
-    }
+        None => begin(of)?,
+    };
+    mine.number.set(link(place));
+    slot(place)
+}
 
-    /// Who the thread is, from the first call on. `None` if it is ending.
-    fn begin(&self) -> Option<usize> {
-        if self.owner.get() == NOBODY && !self.has_ended.get() && REGION.is_reserved() {
-            // From here on its spans are given up when it ends. (In the last destructors of all it is too
-            // late for that, and they stay as they are.)
-            AT_END.try_with(|_| ()).ok()?;
-            self.owner.set(core::ptr::from_ref(self).addr());
-        }
-        Some(self.owner.get()).filter(|owner| *owner != NOBODY)
-    }
-
-    fn end(&self) {
-        self.has_ended.set(true);
-        for class in 0..CLASSES {
-            if let Some(place) = self.place(class) {
-                self.own(class, None);
-                if place.leave().lists {
-                    list(place);
-                }
+/// Gives up a thread's spans.
+fn leave(own: &Own) {
+    for mine in &own.spans {
+        if let Some(place) = owned(mine) {
+            mine.number.set(0);
+            if place.leave(mine.chain.take()).lists {
+                list(place);
             }
         }
-        self.owner.set(NOBODY);
     }
 }
 
@@ -272,10 +247,12 @@ fn listed(class: &Class) -> MutexGuard<'static, List> {
     locked(LISTS.get(usize::from(class.number)).unwrap_or(&LISTS[0]))
 }
 
+#[inline]
 fn linked(link: Link) -> Option<Place> {
     Place::of(link.checked_sub(1)? as usize)
 }
 
+#[inline]
 fn link(place: Place) -> Link {
     u32::try_from(place.number() + 1).unwrap_or(0)
 }
@@ -365,8 +342,8 @@ static UNUSED: Mutex<Link> = Mutex::new(0);
 /// From this number on spans have never been used.
 static USED: AtomicUsize = AtomicUsize::new(0);
 
-/// Puts a span to use for a thread.
-fn begin(class: &'static Class, owner: usize) -> Option<Place> {
+/// Puts a span to use for the calling thread.
+fn begin(class: &'static Class) -> Option<Place> {
     let mut unused = locked(&UNUSED);
     let span = match unused.checked_sub(1) {
         Some(span) => {
@@ -381,7 +358,7 @@ fn begin(class: &'static Class, owner: usize) -> Option<Place> {
         }
     };
     drop(unused);
-    Place::begin(span, class, owner)
+    Place::begin(span, class)
 }
 
 /// Ends the use of an unused span that is in no list.

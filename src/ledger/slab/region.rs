@@ -22,7 +22,9 @@ const _: () = assert!(SKEW + MOST_SLOTS * size_of::<Entry>() <= ENTRIES);
 /// span, a load from one would wait for a store to another: processors compare the last 12 bits first.
 const SKEW: usize = 2 << 10;
 
-/// What lies where. NULL before [`Region::reserve`].
+/// What lies where. NULL before [`Region::reserve`]. It hardly ever changes, and is looked at for every
+/// block.
+#[repr(align(64))]
 pub(super) struct Region {
     slots: AtomicPtr<u8>,
     entries: AtomicPtr<u8>,
@@ -60,15 +62,6 @@ impl Region {
         // Release: who sees this one sees the others.
         self.slots.store(slots, Ordering::Release);
         Ok(())
-    }
-
-    /// The number of the span that an address lies in, if it is opened.
-    #[inline]
-    pub(super) fn number_of(&self, address: *mut u8) -> Option<usize> {
-        // Acquire: where something is opened, its addresses are known.
-        let opened = self.opened.load(Ordering::Acquire);
-        let number = self.offset(address) / SPAN;
-        (number < opened).then_some(number)
     }
 
     /// Whether nobody else can have anything there.
@@ -110,9 +103,10 @@ impl Region {
         Ok(())
     }
 
-    /// The span of that number.
+    /// The span of that number, if it is opened.
     #[inline]
     pub(super) fn span(&self, number: usize) -> Option<&'static Span> {
+        // Acquire: where something is opened, its addresses are known.
         if number >= self.opened.load(Ordering::Acquire) {
             return None;
         }
@@ -120,6 +114,12 @@ impl Region {
         // SAFETY: opened, so it can be read and written for as long as the process lives; it is aligned,
         // atomics all over, for which the kernel's zeros are values.
         Some(unsafe { &*span.cast::<Span>() })
+    }
+
+    /// The span that an address lies in, if it is opened. Before any is, there is no such number.
+    #[inline]
+    pub(super) fn span_at(&self, address: *mut u8) -> Option<&'static Span> {
+        self.span(self.offset(address) / SPAN)
     }
 
     /// The entries of the span's slots.

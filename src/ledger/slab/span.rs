@@ -1,27 +1,26 @@
 //! A span: slots of one size class side by side, and an entry for each.
 
 use super::Left;
-use super::class::{self, Class};
+use super::class::{self, Class, SPAN};
 use super::region::REGION;
 use super::shared::{Done, Shared};
 use crate::ledger::{Block, SiteId, Size};
+use core::cell::Cell;
 use core::ptr;
-use core::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
-};
-
-/// Who owns what nobody owns.
-pub(super) const NOBODY: usize = 0;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 
 /// What is known of a slot. Only whoever takes it out of the books, or has not put it into them yet, writes
 /// to it; anybody may look.
 #[repr(C)]
 pub(super) struct Entry {
     state: AtomicU64,
-    /// Site and time of birth.
-    whence: AtomicU64,
-    /// Thread, and collections before; of one that is not live, the thread that has freed it.
-    who: AtomicU64,
+    /// When it was taken, as [`Block::born`].
+    born: AtomicU32,
+    /// Where, if that is known; 0 if not.
+    site: AtomicU32,
+    /// Collections before; of one that is not live, the thread that has freed it.
+    collections: AtomicU32,
+    thread: AtomicU32,
 }
 
 /// An entry's first word. Zero is a slot that was never taken.
@@ -48,24 +47,20 @@ impl State {
     }
 }
 
-fn halves(high: u32, low: u32) -> u64 {
-    u64::from(high) << 32 | u64::from(low)
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "halves")]
-fn halved(word: u64) -> (u32, u32) {
-    ((word >> 32) as u32, word as u32)
-}
-
 impl Entry {
     fn state(&self) -> State {
         State(self.state.load(Ordering::Acquire))
     }
 
     fn block(&self, state: State) -> Block {
-        let (thread, collections) = halved(self.who.load(Ordering::Relaxed));
-        let (_, born) = halved(self.whence.load(Ordering::Relaxed));
-        Block { size: state.size(), site: self.site(), born, thread, collections }
+        let load = |figure: &AtomicU32| figure.load(Ordering::Relaxed);
+        Block {
+            size: state.size(),
+            site: self.site(),
+            born: load(&self.born),
+            thread: load(&self.thread),
+            collections: load(&self.collections),
+        }
     }
 
     /// The block there, if it is live.
@@ -80,10 +75,11 @@ impl Entry {
     /// Makes the block live. The slot is the caller's.
     #[inline]
     pub(super) fn enter(&self, block: &Block) {
-        let site = block.site.map_or(0, SiteId::number);
         // Release: whoever sees one of these sees that the last block is live no more.
-        self.whence.store(halves(site, block.born), Ordering::Release);
-        self.who.store(halves(block.thread, block.collections), Ordering::Release);
+        self.born.store(block.born, Ordering::Release);
+        self.site.store(block.site.map_or(0, SiteId::number), Ordering::Release);
+        self.collections.store(block.collections, Ordering::Release);
+        self.thread.store(block.thread, Ordering::Release);
         let life = self.state.load(Ordering::Relaxed) & !(State::LIFE - 1);
         let state =
             life.wrapping_add(State::LIFE) | block.size.small() | State::LIVE | State::TAKEN;
@@ -95,9 +91,8 @@ impl Entry {
     pub(super) fn claim(&self, thread: u32) -> Option<Size> {
         let dead = |state: u64| State(state).is_live().then_some(state & !State::LIVE);
         let state = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, dead).ok()?;
-        let (taker, _) = halved(self.who.load(Ordering::Relaxed));
         // Release: as in `enter`.
-        self.who.store(halves(taker, thread), Ordering::Release);
+        self.collections.store(thread, Ordering::Release);
         Some(State(state).size())
     }
 
@@ -110,7 +105,7 @@ impl Entry {
     /// Where the block in it, or the last one, was taken, if that is known.
     #[inline]
     pub(super) fn site(&self) -> Option<SiteId> {
-        SiteId::of_number(halved(self.whence.load(Ordering::Relaxed)).0)
+        SiteId::of_number(self.site.load(Ordering::Relaxed))
     }
 
     /// The last block, if it has left the books and no other has come.
@@ -152,18 +147,20 @@ struct ReadMostly {
     slots: AtomicPtr<u8>,
     entries: AtomicPtr<Entry>,
     class: AtomicPtr<Class>,
-    /// The thread that owns it, as an address of its own, or [`NOBODY`]. Only that thread changes it from
-    /// that.
-    owner: AtomicUsize,
+    /// The class's own figures, [`Class::inverse`] and so on: without a look elsewhere.
+    inverse: AtomicU64,
+    bytes: AtomicU32,
+    count: AtomicU32,
     number: AtomicU32,
+    class_number: AtomicU8,
 }
+
+const _: () = assert!(size_of::<ReadMostly>() == 64);
 
 #[repr(C, align(64))]
 struct Own {
     /// Slots from here on have not been taken since the span came to use.
     fresh: AtomicU32,
-    /// The first of the owner's own chain of slots given back: its place and 1.
-    local: AtomicU32,
 }
 
 #[repr(C, align(64))]
@@ -198,21 +195,33 @@ impl Place {
     /// The span of that number, if it is in use.
     #[inline]
     pub(super) fn of(number: usize) -> Option<Self> {
-        let span = REGION.span(number)?;
+        Self::used(REGION.span(number)?)
+    }
+
+    /// The span that an address lies in, if it is in use.
+    #[inline]
+    pub(super) fn at(address: *mut u8) -> Option<Self> {
+        Self::used(REGION.span_at(address)?)
+    }
+
+    #[inline]
+    fn used(span: &'static Span) -> Option<Self> {
         // Acquire: who sees it in use sees its figures.
         let is_used = !span.all.slots.load(Ordering::Acquire).is_null();
         is_used.then_some(Self(span))
     }
 
-    /// Puts an unused span to use; the caller owns it.
-    pub(super) fn begin(number: usize, class: &'static Class, owner: usize) -> Option<Self> {
+    /// Puts an unused span to use; the calling thread owns it.
+    pub(super) fn begin(number: usize, class: &'static Class) -> Option<Self> {
         let span = REGION.span(number)?;
         span.own.fresh.store(0, Ordering::Relaxed);
-        span.own.local.store(0, Ordering::Relaxed);
         span.others.shared.adopt();
-        span.all.owner.store(owner, Ordering::Relaxed);
         span.all.number.store(u32::try_from(number).ok()?, Ordering::Relaxed);
         span.all.class.store(ptr::from_ref(class).cast_mut(), Ordering::Relaxed);
+        span.all.inverse.store(class.inverse, Ordering::Relaxed);
+        span.all.bytes.store(class.bytes, Ordering::Relaxed);
+        span.all.count.store(class.slots, Ordering::Relaxed);
+        span.all.class_number.store(class.number, Ordering::Relaxed);
         span.all.entries.store(REGION.entries(number), Ordering::Relaxed);
         span.all.slots.store(REGION.address(number), Ordering::Release);
         Some(Self(span))
@@ -242,11 +251,25 @@ impl Place {
         &self.0.others.links
     }
 
+    /// [`Class::number`] of its class.
+    #[inline]
+    pub(super) fn class_number(self) -> usize {
+        usize::from(self.0.all.class_number.load(Ordering::Relaxed))
+    }
+
     /// The place of the slot that begins at the address, which is in the span.
     #[inline]
     pub(super) fn index_of(self, address: *mut u8) -> Option<u32> {
-        let slots = self.0.all.slots.load(Ordering::Relaxed);
-        self.class().index_of(address.addr().wrapping_sub(slots.addr()))
+        // Of two classes' figures, if a program that frees twice has had the span put to another use
+        // meanwhile: then it is a place in neither, or one that `Slot::claim` refuses.
+        let ReadMostly { inverse, bytes, count, .. } = &self.0.all;
+        let class = Class {
+            number: 0,
+            bytes: bytes.load(Ordering::Relaxed),
+            slots: count.load(Ordering::Relaxed),
+            inverse: inverse.load(Ordering::Relaxed),
+        };
+        class.index_of(address.addr() % SPAN)
     }
 
     #[inline]
@@ -263,7 +286,7 @@ impl Place {
     #[inline]
     pub(super) fn address(self, index: u32) -> *mut u8 {
         let slots = self.0.all.slots.load(Ordering::Relaxed);
-        slots.wrapping_add(index as usize * self.class().bytes as usize)
+        slots.wrapping_add(index as usize * self.0.all.bytes.load(Ordering::Relaxed) as usize)
     }
 
     /// Whether a block of that size fits a slot, and no smaller class would do.
@@ -271,19 +294,18 @@ impl Place {
         class::get(bytes).is_some_and(|class| ptr::eq(class, self.class()))
     }
 
+    /// A slot, of the owner's chain if there is one; the owner only.
     #[inline]
-    pub(super) fn is_owned_by(self, thread: usize) -> bool {
-        self.0.all.owner.load(Ordering::Relaxed) == thread && thread != NOBODY
-    }
-
-    /// A slot; the owner only.
-    #[inline]
-    pub(super) fn take(self) -> Option<u32> {
-        let Own { fresh, local } = &self.0.own;
-        if let Some(index) = local.load(Ordering::Relaxed).checked_sub(1) {
-            local.store(self.entry(index).next(), Ordering::Relaxed);
+    pub(super) fn take(self, chain: &Cell<u32>) -> Option<u32> {
+        if let Some(index) = chain.get().checked_sub(1) {
+            chain.set(self.entry(index).next());
             return Some(index);
         }
+        self.take_fresh()
+    }
+
+    fn take_fresh(self) -> Option<u32> {
+        let fresh = &self.0.own.fresh;
         let index = fresh.load(Ordering::Relaxed);
         let is_there = index < self.class().slots;
         if is_there {
@@ -292,51 +314,41 @@ impl Place {
         is_there.then_some(index)
     }
 
-    /// What others have given back becomes the owner's own, whose chain is empty.
-    pub(super) fn take_shared(self) {
-        self.0.own.local.store(self.0.others.shared.take_all().head(), Ordering::Relaxed);
+    /// What others have given back, as a chain; the owner only.
+    pub(super) fn take_shared(self) -> u32 {
+        self.0.others.shared.take_all().head()
     }
 
     /// The owner, who has used it up, gives it up; false if others have given something back.
-    pub(super) fn leave_empty(self, thread: usize) -> bool {
-        self.0.all.owner.store(NOBODY, Ordering::Relaxed);
-        let left = self.0.others.shared.disown_empty();
-        if !left {
-            self.0.all.owner.store(thread, Ordering::Relaxed);
-        }
-        left
+    pub(super) fn leave_empty(self) -> bool {
+        self.0.others.shared.disown_empty()
     }
 
-    /// The owner gives it up with all that is free in it.
-    pub(super) fn leave(self) -> Done {
+    /// The owner gives it up with all that is free in it, that in his chain too.
+    pub(super) fn leave(self, chain: u32) -> Done {
         let (mut count, mut last) = (0, 0);
-        let first = self.0.own.local.swap(0, Ordering::Relaxed);
-        let mut slot = first;
+        let mut slot = chain;
         while let Some(index) = slot.checked_sub(1) {
             (count, last) = (count + 1, index);
             slot = self.entry(index).next();
         }
         if count > 0 {
             let link = |head| self.entry(last).set_next(head);
-            self.0.others.shared.push(first, count, link, || 0);
+            self.0.others.shared.push(chain, count, link, || 0);
         }
-        self.0.all.owner.store(NOBODY, Ordering::Relaxed);
         self.0.others.shared.disown(self.enough())
     }
 
-    /// A span of the list becomes the caller's.
-    pub(super) fn adopt(self, owner: usize) {
-        let word = self.0.others.shared.adopt();
-        self.0.own.local.store(word.head(), Ordering::Relaxed);
-        self.0.all.owner.store(owner, Ordering::Relaxed);
+    /// A span of the list becomes the caller's; the chain of its slots.
+    pub(super) fn adopt(self) -> u32 {
+        self.0.others.shared.adopt().head()
     }
 
-    /// Gives a slot back, whose entry is not live; the owner.
+    /// Gives a slot back, whose entry is not live, into the owner's chain; the owner.
     #[inline]
-    pub(super) fn put(self, index: u32) {
-        let local = &self.0.own.local;
-        self.entry(index).set_next(local.load(Ordering::Relaxed));
-        local.store(index + 1, Ordering::Relaxed);
+    pub(super) fn put(self, index: u32, chain: &Cell<u32>) {
+        self.entry(index).set_next(chain.get());
+        chain.set(index + 1);
     }
 
     /// Gives a slot back, whose entry is not live; anybody.

@@ -1,6 +1,8 @@
 use super::*;
 use crate::ledger::{Family, Owner};
 use crate::os::pagemap::Pagemap;
+use core::cell::Cell;
+use core::sync::atomic::AtomicBool;
 use std::collections::HashSet;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -12,8 +14,17 @@ pub(in super::super) fn opened() -> MutexGuard<'static, ()> {
     if !REGION.is_reserved() {
         open();
     }
-    assert!(take(1).map(Slot::give_back).is_some(), "a limit of addresses (ulimit -v)?");
+    assert!(take(1).map(give_back).is_some(), "a limit of addresses (ulimit -v)?");
     one
+}
+
+/// [`take`] and [`Slot::give_back`], by the calling thread.
+fn take(bytes: usize) -> Option<Slot> {
+    own::with(|own| super::take(own, bytes))
+}
+
+fn give_back(slot: Slot) {
+    own::with(|own| slot.give_back(own));
 }
 
 fn block(bytes: usize) -> Block {
@@ -51,7 +62,7 @@ impl Filled {
         assert!(content.iter().all(|byte| *byte == value), "{self:x?} was written to");
         let size = self.slot().claim(self.slot().address(), 1).unwrap();
         assert_eq!((size.asked(), size.family()), (bytes, Some(Family::C)));
-        self.slot().give_back();
+        give_back(self.slot());
     }
 }
 
@@ -107,7 +118,7 @@ fn a_block_is_freed_once_whoever_tries() {
         let left = own.slot().left().unwrap();
         assert_eq!((left.block.size.asked(), left.thread), (48, if claims[0] { 1 } else { 2 }));
         assert!(own.slot().look().is_none());
-        own.slot().give_back();
+        give_back(own.slot());
     }
 }
 
@@ -204,6 +215,32 @@ fn a_thread_that_ends_leaves_its_spans_to_others() {
 }
 
 #[test]
+fn a_thread_that_ends_takes_no_more_slots_and_can_give_back() {
+    let _alone = opened();
+    static TAKES: AtomicBool = AtomicBool::new(true);
+    struct Late(Cell<Option<Filled>>);
+    impl Drop for Late {
+        fn drop(&mut self) {
+            // After `AtEnd`, which was made later.
+            TAKES.store(take(48).is_some(), Ordering::Relaxed);
+            self.0.take().into_iter().for_each(Filled::free);
+        }
+    }
+    thread_local!(static LATE: Late = const { Late(Cell::new(None)) });
+    let address = thread::spawn(|| {
+        LATE.with(|late| {
+            let block = Filled::take(48, 2);
+            late.0.set(Some(block));
+            block.address
+        })
+    })
+    .join()
+    .unwrap();
+    assert!(!TAKES.load(Ordering::Relaxed));
+    assert!(!live().contains(&address));
+}
+
+#[test]
 fn memory_that_is_all_free_goes_back_to_the_kernel() {
     let _alone = opened();
     const BYTES: usize = 768;
@@ -236,7 +273,7 @@ fn without_pages_nothing_is_taken_and_nothing_is_lost() {
         });
         assert!(blocks.len() < MOST_TAKEN);
         let more = take(LARGEST).unwrap();
-        blocks.into_iter().chain([more]).for_each(Slot::give_back);
+        blocks.into_iter().chain([more]).for_each(give_back);
     })
     .join()
     .unwrap();

@@ -1,0 +1,47 @@
+//! What a thread has of its own, of every layer: side by side, so that a call which takes or frees a block
+//! asks once where it is, and touches few cache lines of it.
+//!
+//! Each field is of the module that it names, and means nothing to others.
+
+use core::cell::Cell;
+
+/// So many kinds of spans there may be.
+pub(crate) const SPANS: usize = 40;
+
+/// No field has a destructor: it is there for as long as the thread is.
+#[repr(C, align(64))]
+pub(crate) struct Own {
+    /// `counter`: the thread's part of all counters, and 1; 0 before the first use.
+    pub(crate) part: Cell<u32>,
+    /// `os`: the kernel's number of the thread; 0 before the first use.
+    pub(crate) id: Cell<u32>,
+    /// `ledger::sample`: bytes to the thread's next sampling point; 0 before the first use.
+    pub(crate) to_point: Cell<u64>,
+    /// `ledger::slab`: the span of each size class.
+    pub(crate) spans: [Span; SPANS],
+}
+
+/// A span that a thread owns, if any, and the chain of the slots in it that the thread has given back.
+pub(crate) struct Span {
+    /// Its number, and 1; 0 is none.
+    pub(crate) number: Cell<u32>,
+    /// The first slot's place, and 1; 0 is an empty chain.
+    pub(crate) chain: Cell<u32>,
+}
+
+thread_local! {
+    static OWN: Own = const {
+        Own {
+            part: Cell::new(0),
+            id: Cell::new(0),
+            to_point: Cell::new(0),
+            spans: [const { Span { number: Cell::new(0), chain: Cell::new(0) } }; SPANS],
+        }
+    };
+}
+
+/// Hands the calling thread's own to `work`.
+#[inline]
+pub(crate) fn with<R>(work: impl FnOnce(&Own) -> R) -> R {
+    OWN.with(work)
+}
