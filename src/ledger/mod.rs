@@ -14,7 +14,10 @@
 //! A block that is not in the books is nobody's business: it was taken before, or by other code of
 //! the process through other functions, and the caller is told so.
 
+mod decay;
+mod extent;
 mod guard;
+mod home;
 mod iceberg;
 mod live;
 mod misuse;
@@ -30,6 +33,7 @@ use crate::os;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 pub use guard::{explain, guard_share, may_explain};
+use home::Home;
 pub use iceberg::{Buffer, Cleanup, Iceberg, Icebergs, Walk};
 pub(crate) use live::Live;
 use misuse::{Freed, Gone, Wrong};
@@ -37,7 +41,7 @@ pub use misuse::{Misuse, misuses, set_misuse};
 use sample::Doubled;
 pub use sample::{at_most, sample_every, sample_mean};
 pub use site::{Family, Frame, Origin, Pool, Site, SiteId, Tracer, intern, set_tracer};
-use slab::{Left, Slot};
+use slab::Left;
 pub use sum::{FamilySum, OriginSum, PoolSum, SiteSum, Sums, ThreadSum, sums};
 
 /// Whose allocator a block came from.
@@ -166,9 +170,12 @@ impl Size {
     const OTHERS: u64 = 1 << 62;
     const GUARDED: u64 = 1 << 61;
     const TALLIED: u64 = 1 << 55;
-    /// Of a small block the bytes have no more bits.
-    const SMALL: u64 = (1 << Self::SMALL_KIND) - 1;
-    const SMALL_KIND: u32 = 17;
+    /// Of a block of our own the bytes have 25 bits, its owner is known, and it is not guarded: so 38 bits
+    /// say all, and leave 26 to its entry.
+    const PACKED: u64 = ((1 << 30) - 1) | (0xFF << Self::PACKED_HIGH);
+    const PACKED_LOW: u64 = (1 << Self::PACKED_KIND) - 1;
+    const PACKED_KIND: u32 = 17;
+    const PACKED_HIGH: u32 = 44;
 
     /// # Errors
     /// `ENOMEM`: no memory is that large.
@@ -238,14 +245,17 @@ impl Size {
         self.0 & Self::GUARDED != 0
     }
 
-    /// Of a small block of the library's: 30 bits that say the same, see [`Size::of_small`].
-    fn small(self) -> u64 {
+    /// Of a block of our own, all that is known, in the bits of [`Size::PACKED`].
+    fn packed(self) -> u64 {
         let kind = self.0 >> Self::SAMPLED & 0x1FFF;
-        self.0 & Self::SMALL | kind << Self::SMALL_KIND
+        let high = self.0 >> Self::PACKED_KIND & 0xFF;
+        self.0 & Self::PACKED_LOW | kind << Self::PACKED_KIND | high << Self::PACKED_HIGH
     }
 
-    fn of_small(packed: u64) -> Self {
-        Self(packed & Self::SMALL | (packed >> Self::SMALL_KIND & 0x1FFF) << Self::SAMPLED)
+    fn of_packed(packed: u64) -> Self {
+        let kind = packed >> Self::PACKED_KIND & 0x1FFF;
+        let high = packed >> Self::PACKED_HIGH & 0xFF;
+        Self(packed & Self::PACKED_LOW | kind << Self::SAMPLED | high << Self::PACKED_KIND)
     }
 
     /// As it was asked for.
@@ -278,7 +288,7 @@ static BLOCKS: Live<Block, Gone> = Live::new();
 
 /// From now on, books are kept. Blocks taken before are not in them.
 pub fn keep() {
-    slab::open();
+    home::open();
     KEPT.store(true, Ordering::Relaxed);
 }
 
@@ -306,11 +316,11 @@ pub fn allocate<A: Allocator>(
     let size = size.reserved_as(bits::reserve_block(size.bytes())?);
     if owner == Owner::Library
         && !guard::is_on()
-        && let Some(slot) = slab::take(bytes)
+        && let Some(home) = home::take(bytes)
     {
-        slot.enter(&Block::new(size));
+        home.enter(&Block::new(size));
         note(size);
-        return Ok(slot.address());
+        return Ok(home.address());
     }
     let entered = take(allocator, owner, bytes).and_then(|taken| {
         // SAFETY: no one but us has seen the block.
@@ -323,7 +333,7 @@ pub fn allocate<A: Allocator>(
 
 /// A block's memory, and where its entry goes.
 enum Taken {
-    Slot(Slot),
+    Home(Home),
     Guarded(*mut u8),
     /// Of the owner's allocator.
     Plain(*mut u8),
@@ -332,7 +342,7 @@ enum Taken {
 impl Taken {
     fn address(&self) -> *mut u8 {
         match self {
-            Self::Slot(slot) => slot.address(),
+            Self::Home(home) => home.address(),
             Self::Guarded(block) | Self::Plain(block) => *block,
         }
     }
@@ -351,9 +361,9 @@ fn take<A: Allocator>(allocator: &A, owner: Owner, bytes: usize) -> Result<Taken
         return Ok(Taken::Guarded(block));
     }
     if owner == Owner::Library
-        && let Some(slot) = slab::take(bytes)
+        && let Some(home) = home::take(bytes)
     {
-        return Ok(Taken::Slot(slot));
+        return Ok(Taken::Home(home));
     }
     allocator.allocate(owner, bytes).map(Taken::Plain)
 }
@@ -370,7 +380,7 @@ unsafe fn enter_or_give_back<A: Allocator>(
     let block = Block::new(taken.marked(size));
     let address = taken.address();
     match taken {
-        Taken::Slot(slot) => slot.enter(&block),
+        Taken::Home(home) => home.enter(&block),
         Taken::Guarded(_) | Taken::Plain(_) => enter(address, block).inspect_err(|_| {
             // SAFETY: the caller guarantees the block, which is its owner's, as it has just come.
             unsafe { give_back(allocator, address, Out::Table(block)) };
@@ -443,8 +453,8 @@ unsafe fn renew<A: Allocator>(
 ) -> Result<*mut u8, A::Error> {
     let (owner, bytes) = (size.owner(), size.asked());
     match out {
-        Out::Slot(slot, _) if slot.suits(bytes) => {
-            slot.enter(&Block::new(size));
+        Out::Home(home, _) if home.resize(bytes) => {
+            home.enter(&Block::new(size));
             return Ok(address);
         }
         Out::Table(old) if !old.size.is_guarded() => {
@@ -453,7 +463,7 @@ unsafe fn renew<A: Allocator>(
             enter_again(block, Block::new(size));
             return Ok(block);
         }
-        Out::Slot(..) | Out::Table(_) => {}
+        Out::Home(..) | Out::Table(_) => {}
     }
     let taken = take(allocator, owner, bytes)?;
     let common = out.block().size.asked().min(bytes);
@@ -479,8 +489,8 @@ pub unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> Result<bool
     if address.is_null() {
         return Ok(true);
     }
-    if let Some(slot) = slab::find(address) {
-        return Ok(free_slot(address, slot));
+    if let Some(home) = home::find(address) {
+        return Ok(free_own(address, home));
     }
     // Out of the books first, see `reallocate`.
     let Some(block) = BLOCKS.remove_and_remember(address, |block| Gone::new(*block)) else {
@@ -503,22 +513,22 @@ pub unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> Result<bool
     Ok(true)
 }
 
-/// [`free`] of a block in a slot.
+/// [`free`] of a block of our own.
 #[inline]
-fn free_slot(address: *mut u8, slot: Slot) -> bool {
-    let Some(size) = slot.claim(address, os::thread_id()) else { return is_refused(address) };
-    if slot.site().is_some() {
-        remember(address, slot);
+fn free_own(address: *mut u8, home: Home) -> bool {
+    let Some(size) = home.claim(address, os::thread_id()) else { return is_refused(address) };
+    if home.site().is_some() {
+        remember(address, home);
     }
-    slot.give_back();
+    home.give_back();
     unreserve(size);
     true
 }
 
 /// Remembers where a block goes of which it is known where it came from.
 #[cold]
-fn remember(address: *mut u8, slot: Slot) {
-    if let Some(Left { block, .. }) = slot.left() {
+fn remember(address: *mut u8, home: Home) {
+    if let Some(Left { block, .. }) = home.left() {
         let freed = Some(Freed::here());
         BLOCKS.remember(address, Gone { freed, ..Gone::new(block) });
     }
@@ -534,10 +544,16 @@ fn remember(address: *mut u8, slot: Slot) {
 /// As [`memory::set_memory`].
 pub unsafe fn set_memory(address: *mut u8, bytes: usize, value: u8) -> Result<(), Errno> {
     if value == 0 && memory::is_large(bytes) {
-        let whole = BLOCKS.with(address, |block| block.size.asked() >= bytes);
-        if whole == Some(true) {
+        let whole = match home::find(address).and_then(Home::look) {
+            Some(block) => block.size.asked() >= bytes,
+            None if os::heap::is_the_c_librarys() => {
+                BLOCKS.with(address, |block| block.size.asked() >= bytes) == Some(true)
+            }
+            None => false,
+        };
+        if whole {
             // SAFETY: the caller guarantees the range. The blocks in the table are of the C library's heap,
-            // or a guard's, and so private anonymous memory.
+            // or a guard's, ours are pages of our own: all private anonymous memory.
             unsafe { memory::zero_private(address, bytes) };
             return Ok(());
         }
@@ -600,20 +616,20 @@ pub unsafe fn free_memory(address: *mut u8) -> Result<(), Errno> {
 /// A block that has been taken out of the books.
 #[derive(Clone, Copy)]
 enum Out {
-    Slot(Slot, Block),
+    Home(Home, Block),
     Table(Block),
 }
 
 impl Out {
     fn block(&self) -> Block {
-        let (Self::Slot(_, block) | Self::Table(block)) = *self;
+        let (Self::Home(_, block) | Self::Table(block)) = *self;
         block
     }
 
     /// Nothing has happened to it after all.
     fn put_back(self, address: *mut u8) {
         match self {
-            Self::Slot(slot, block) => slot.enter(&block),
+            Self::Home(home, block) => home.enter(&block),
             Self::Table(block) => enter_again(address, block),
         }
     }
@@ -622,11 +638,11 @@ impl Out {
 /// Takes the block at `address` out of the books, which remember it for a while; of several threads that
 /// ask for the same one, one gets it.
 fn take_out(address: *mut u8) -> Option<Out> {
-    match slab::find(address) {
-        Some(slot) => {
-            let block = slot.look()?;
-            let size = slot.claim(address, os::thread_id())?;
-            Some(Out::Slot(slot, Block { size, ..block }))
+    match home::find(address) {
+        Some(home) => {
+            let block = home.look()?;
+            let size = home.claim(address, os::thread_id())?;
+            Some(Out::Home(home, Block { size, ..block }))
         }
         None => BLOCKS.remove_and_remember(address, |block| Gone::new(*block)).map(Out::Table),
     }
@@ -642,7 +658,7 @@ unsafe fn give_back<A: Allocator>(
     out: Out,
 ) -> Option<guard::Damage> {
     match out {
-        Out::Slot(slot, _) => slot.give_back(),
+        Out::Home(home, _) => home.give_back(),
         Out::Table(block) if block.size.is_guarded() => {
             // SAFETY: the caller guarantees the block.
             return unsafe { guard::free(address, block.size.asked()) };
@@ -656,11 +672,11 @@ unsafe fn give_back<A: Allocator>(
 /// What is wrong with a release of an address at which there is no block. True if it is not to be obeyed.
 #[cold]
 fn is_refused(address: *mut u8) -> bool {
-    if !slab::is_here(address) {
+    if !home::is_here(address) {
         let gone = BLOCKS.with_gone(address, |gone| *gone);
         return misuse::found(address, &gone.map_or(Wrong::Foreign, Wrong::Twice));
     }
-    let left = slab::find(address).and_then(Slot::left);
+    let left = home::find(address).and_then(Home::left);
     let gone = left.map(|Left { block, thread }| {
         // Where it went is remembered apart, if it is.
         let known = BLOCKS.with_gone(address, |gone| *gone);

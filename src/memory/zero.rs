@@ -20,10 +20,10 @@ const PAUSE: u32 = 31;
 
 static PAUSING: AtomicU32 = AtomicU32::new(0);
 
-/// Whether [`zero_private`] may be called for a block of the heap, and may be faster than to write.
+/// Whether [`zero_private`] may be faster than to write.
 #[must_use]
 pub(crate) fn is_large(bytes: usize) -> bool {
-    bytes >= LARGE && os::heap::is_the_c_librarys()
+    bytes >= LARGE
 }
 
 /// Sets `bytes` bytes to 0, as [`set_memory`] does; pages that have no content yet are zero already, and
