@@ -5,13 +5,17 @@
 
 use super::set_memory;
 use crate::os;
-use crate::os::pagemap::Pagemap;
+use crate::os::pagemap::{Pagemap, Run};
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// To ask the kernel costs as much as to write about half of so many bytes.
 const LARGE: usize = 512 << 10;
 
-/// Pages that are asked for at a time.
+/// Runs of written pages that are asked for at a time.
+const RUNS: usize = 64;
+
+/// Pages that are asked for at a time where the kernel does not know of runs.
 const ENTRIES: usize = 1024;
 
 /// After an answer of no use nobody asks for so many blocks: a program that writes to what it takes gets
@@ -55,18 +59,13 @@ unsafe fn zero_written(address: *mut u8, bytes: usize) -> Option<()> {
     let pages = bytes.checked_sub(first)? / page;
     let map = Pagemap::open().ok()?;
     let mut written = 0;
-    let mut entries = [0; ENTRIES];
-    for from in (0..pages).step_by(ENTRIES) {
-        let asked = entries.get_mut(..ENTRIES.min(pages - from))?;
-        let start = address.wrapping_add(first + from * page);
-        for (index, has_content) in map.have_content(start.addr(), asked).ok()?.enumerate() {
-            if has_content {
-                written += 1;
-                // SAFETY: a page within the range.
-                let _ = unsafe { set_memory(start.wrapping_add(index * page), page, 0) };
-            }
-        }
-    }
+    let start = address.addr() + first;
+    for_each_written(&map, start..start + pages * page, |run| {
+        written += run.len() / page;
+        // SAFETY: pages within the range.
+        let _ =
+            unsafe { set_memory(address.wrapping_add(run.start - address.addr()), run.len(), 0) };
+    })?;
     let last = first + pages * page;
     // SAFETY: the part of the range before its first page.
     let _ = unsafe { set_memory(address, first, 0) };
@@ -74,6 +73,47 @@ unsafe fn zero_written(address: *mut u8, bytes: usize) -> Option<()> {
     let _ = unsafe { set_memory(address.wrapping_add(last), bytes - last, 0) };
     if written > pages / 4 * 3 {
         PAUSING.store(PAUSE, Ordering::Relaxed);
+    }
+    Some(())
+}
+
+/// Looks at the pages of a range that have a content, run by run. `None`: the kernel does not tell.
+fn for_each_written(
+    map: &Pagemap,
+    range: Range<usize>,
+    mut look: impl FnMut(Range<usize>),
+) -> Option<()> {
+    let mut runs = [Run::default(); RUNS];
+    let mut at = range.start;
+    while at < range.end {
+        match map.scan(at..range.end, &mut runs) {
+            Ok((runs, until)) if until > at => {
+                runs.iter().map(Run::range).for_each(&mut look);
+                at = until;
+            }
+            // Before Linux 6.7.
+            _ => return for_each_written_page(map, at..range.end, look),
+        }
+    }
+    Some(())
+}
+
+/// [`for_each_written`], page by page.
+fn for_each_written_page(
+    map: &Pagemap,
+    range: Range<usize>,
+    mut look: impl FnMut(Range<usize>),
+) -> Option<()> {
+    let page = os::page_size();
+    let mut entries = [0; ENTRIES];
+    for from in range.clone().step_by(ENTRIES * page) {
+        let asked = entries.get_mut(..ENTRIES.min((range.end - from) / page))?;
+        for (index, has_content) in map.have_content(from, asked).ok()?.enumerate() {
+            if has_content {
+                let at = from + index * page;
+                look(at..at + page);
+            }
+        }
     }
     Some(())
 }
@@ -107,6 +147,34 @@ mod tests {
             // SAFETY: the test's own block, not used again.
             unsafe { free_memory(block) };
         }
+    }
+
+    #[test]
+    fn runs_and_pages_tell_the_same() {
+        let page = os::page_size();
+        let pages = 3 * ENTRIES;
+        let block = allocate_memory((pages + 1) * page).unwrap();
+        let start = block.addr().next_multiple_of(page);
+        let written =
+            |index: &usize| index.is_multiple_of(3) || index / 100 % 2 == 1 || *index == pages - 1;
+        // The first may share its page with others' memory.
+        for index in (1..pages).filter(written) {
+            // SAFETY: within the block, which only this thread knows.
+            unsafe { block.wrapping_add(start - block.addr() + index * page).write(1) };
+        }
+        let map = Pagemap::open().unwrap();
+        let range = start + page..start + pages * page;
+        let mut by_page = Vec::new();
+        for_each_written_page(&map, range.clone(), |run| by_page.push(run.start)).unwrap();
+        let mut by_run = Vec::new();
+        for_each_written(&map, range, |run| by_run.extend(run.step_by(page))).unwrap();
+        assert!(by_run == by_page, "{} pages and {}", by_run.len(), by_page.len());
+        // Others may have left something in the rest.
+        for index in (1..pages).filter(written) {
+            assert!(by_page.binary_search(&(start + index * page)).is_ok(), "{index}");
+        }
+        // SAFETY: the test's own block, not used again.
+        unsafe { free_memory(block) };
     }
 
     #[test]
