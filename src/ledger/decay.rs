@@ -9,10 +9,10 @@ use crate::os;
 use core::time::Duration;
 use std::sync::Once;
 
-/// What is free for so long, and at most twice so long, goes.
+/// What nobody has wanted for one or two steps goes; a span that is kept for its class, for one more.
 const STEP: Duration = Duration::from_secs(1);
 
-/// Called before there is anything to give back. Without the thread all stays.
+/// Called before there is anything that may have to go. Without the thread all stays.
 #[cold]
 pub(super) fn begin() {
     static ONCE: Once = Once::new();

@@ -121,6 +121,7 @@ fn for_each_written_page(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Errno;
     use crate::memory::{allocate_memory, free_memory};
 
     fn zeroed(address: *mut u8, bytes: usize) -> bool {
@@ -164,6 +165,12 @@ mod tests {
         }
         let map = Pagemap::open().unwrap();
         let range = start + page..start + pages * page;
+        let mut runs = [Run::default(); 2];
+        match map.scan(range.clone(), &mut runs) {
+            Ok((runs, until)) => assert!(runs.len() == 2 && until < range.end, "{runs:?} {until}"),
+            // Only a kernel that does not know of runs may say no.
+            Err(error) => assert_eq!(error, Errno::new(libc::ENOTTY)),
+        }
         let mut by_page = Vec::new();
         for_each_written_page(&map, range.clone(), |run| by_page.push(run.start)).unwrap();
         let mut by_run = Vec::new();

@@ -3,6 +3,7 @@
 
 use super::fit::Fit;
 use super::region::{CHUNK, Chunk, GRANULE, GRANULES, Granule, REGION, UNIT};
+use core::ops::ControlFlow;
 use core::sync::atomic::Ordering;
 
 /// One thread at a time.
@@ -133,7 +134,21 @@ impl Arena {
             if !extent.is_free() {
                 look(first, extent);
             }
+            ControlFlow::Continue(())
         });
+    }
+
+    /// Whether a granule lies in a used extent, and does not begin it.
+    pub(super) fn is_inside(&self, granule: usize) -> bool {
+        let mut is_inside = false;
+        each(granule / GRANULES, |first, extent| {
+            is_inside = first < granule && granule < first + extent.granules() && !extent.is_free();
+            if granule < first + extent.granules() {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        });
+        is_inside
     }
 
     /// Gives back to the kernel what has been free in one of its chunks since before the last tick; not
@@ -145,8 +160,8 @@ impl Arena {
         }
         let (mut work, mut looked_at, mut is_full) = (0, GRANULES, false);
         each(number, |first, extent| {
-            if is_full || !extent.is_free() {
-                return;
+            if !extent.is_free() {
+                return ControlFlow::Continue(());
             }
             let first = first % GRANULES;
             for (from, to) in old_parts(chunk, first, first + extent.granules(), now) {
@@ -157,9 +172,10 @@ impl Arena {
                 work += ((to - from) * GRANULE).next_multiple_of(UNIT);
                 if work >= AT_ONCE {
                     (looked_at, is_full) = (to, true);
-                    return;
+                    return ControlFlow::Break(());
                 }
             }
+            ControlFlow::Continue(())
         });
         let mut is_young = false;
         for (unit, given_back) in chunk.given_back.iter().enumerate() {
@@ -231,11 +247,13 @@ fn old_parts(
     })
 }
 
-/// All extents of a chunk, in the order of their addresses.
-fn each(chunk: usize, mut look: impl FnMut(usize, &Granule)) {
+/// Looks at the extents of a chunk, in the order of their addresses, until that is enough.
+fn each(chunk: usize, mut look: impl FnMut(usize, &Granule) -> ControlFlow<()>) {
     let mut first = chunk * GRANULES;
     while let Some(extent) = REGION.granule(first) {
-        look(first, extent);
+        if look(first, extent).is_break() {
+            break;
+        }
         let next = first + extent.granules();
         if next >= end(first) || next == first {
             break;
@@ -247,6 +265,23 @@ fn each(chunk: usize, mut look: impl FnMut(usize, &Granule)) {
 const _: () = assert!(
     CHUNK.is_multiple_of(UNIT) && UNIT.is_multiple_of(GRANULE) && AT_ONCE.is_multiple_of(UNIT)
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_back_before_the_last_tick_is_old_whenever_the_ticks_begin_anew() {
+        let mut now = 1;
+        for _ in 0..600 {
+            assert_ne!(now, 0);
+            assert!(!is_old(0, now) && !is_old(now, now) && !is_old(now, after(now)));
+            assert!(is_old(now, after(after(now))));
+            assert_eq!(before(after(now)), now);
+            now = after(now);
+        }
+    }
+}
 
 #[cfg(test)]
 impl Arena {
@@ -263,6 +298,7 @@ impl Arena {
             if was_free {
                 free.push((first, extent.granules()));
             }
+            ControlFlow::Continue(())
         });
         assert_eq!(next, (chunk + 1) * GRANULES);
         let mut listed = self.free.all();

@@ -19,6 +19,7 @@ use crate::error::Errno;
 use crate::os;
 use arena::{Arena, Tick, after};
 use core::sync::atomic::{AtomicU8, Ordering};
+use core::time::Duration;
 use region::{GRANULE, GRANULES, Granule, REGION};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -36,6 +37,9 @@ struct Shared(Mutex<Arena>);
 
 /// One thread at a time opens chunks.
 static OPENING: Mutex<()> = Mutex::new(());
+
+/// Between two pieces of work of the decay.
+const PAUSE: Duration = Duration::from_micros(50);
 
 static TICK: AtomicU8 = AtomicU8::new(1);
 
@@ -62,23 +66,22 @@ pub(super) fn take(bytes: usize) -> Option<Extent> {
     let granules = bytes.div_ceil(GRANULE);
     let own = os::thread_id() as usize % ARENAS;
     let of = |arena: usize| Extent::of(locked(arena).take(granules)?);
-    of(own)
-        .or_else(|| {
-            add_chunk(own)?;
-            of(own)
-        })
-        .or_else(|| (0..ARENAS).find_map(of))
+    of(own).or_else(|| add_chunk(own, granules)).or_else(|| (0..ARENAS).find_map(of))
 }
 
-/// Gives an arena one more chunk.
+/// An extent of an arena that gets one more chunk for it.
 #[cold]
-fn add_chunk(arena: usize) -> Option<()> {
+fn add_chunk(arena: usize, granules: usize) -> Option<Extent> {
     decay::begin();
-    let opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+    // Another thread may have given it one meanwhile.
+    if let Some(first) = locked(arena).take(granules) {
+        return Extent::of(first);
+    }
     let chunk = REGION.open(arena).ok()?;
-    drop(opening);
-    locked(arena).add(chunk);
-    Some(())
+    let mut arena = locked(arena);
+    arena.add(chunk);
+    Extent::of(arena.take(granules)?)
 }
 
 #[expect(clippy::indexing_slicing, reason = "a remainder is below its divisor")]
@@ -121,7 +124,9 @@ pub(super) fn decay() {
     TICK.store(now, Ordering::Relaxed);
     for chunk in 0..REGION.opened() {
         // Not under one lock: whoever wants to take something gets in between.
-        while locked(owner(chunk)).purge(chunk, now) {}
+        while locked(owner(chunk)).purge(chunk, now) {
+            std::thread::sleep(PAUSE);
+        }
     }
 }
 
@@ -167,9 +172,10 @@ impl Extent {
         self.granule.entry.site()
     }
 
-    /// What is still told of the last block that began here, if none is live.
+    /// What is still told of the last block that began here, if none is live, or lies here.
     pub(super) fn left(self) -> Option<Left> {
-        self.granule.entry.left()
+        let left = self.granule.entry.left()?;
+        (!self.arena().is_inside(self.first)).then_some(left)
     }
 
     /// Makes it hold so many bytes where it is; false if there is no room. The block is not in the books, and

@@ -67,7 +67,7 @@ impl Granule {
 pub(super) struct Chunk {
     /// The rest is the arena's, under its lock. Whose chunk it is: set before it is opened.
     pub(super) arena: AtomicUsize,
-    /// Whether something was given back since it was last looked at.
+    /// Whether it has units to look at: something was given back, and may still have its content.
     pub(super) is_dirty: AtomicBool,
     /// Of each unit, when something of it was last given back; 0: not since its content went back to the
     /// kernel.
@@ -107,6 +107,10 @@ impl Region {
         }
         let extents = os::map::reserve(MOST * (CHUNK + KNOWN + size_of::<Chunk>()))?;
         let granules = extents.wrapping_add(MOST * CHUNK);
+        // What is known of a block takes a page, not a huge one. The blocks themselves lie as the machine has it
+        // for all memory.
+        // SAFETY: pages of ours.
+        unsafe { os::map::keep_small(granules, MOST * (KNOWN + size_of::<Chunk>())) };
         self.granules.store(granules, Ordering::Relaxed);
         self.chunks.store(granules.wrapping_add(MOST * KNOWN), Ordering::Relaxed);
         // Release: who sees this one sees the others.
@@ -187,12 +191,12 @@ impl Region {
         Ok(number)
     }
 
-    /// Gives the content of granules back to the kernel.
+    /// Gives the content of granules back to the kernel. If it can't be, they keep it.
     ///
     /// # Safety
     /// They are opened, and of free extents of an arena that is locked.
     pub(super) unsafe fn forget(&self, first: usize, granules: usize) {
         // SAFETY: pages of ours; the caller guarantees the rest.
-        unsafe { os::map::forget(self.address(first), granules * GRANULE) };
+        let _ = unsafe { os::map::forget(self.address(first), granules * GRANULE) };
     }
 }

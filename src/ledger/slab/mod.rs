@@ -410,6 +410,7 @@ fn begin(class: &'static Class, owner: usize) -> Option<Place> {
         }
     };
     drop(unused);
+    decay::begin();
     Place::begin(span, class, owner)
 }
 
@@ -420,8 +421,6 @@ fn end(place: Place) {
     let mut unused = locked(&UNUSED);
     links.next.store(unused.new, Ordering::Relaxed);
     unused.new = link;
-    drop(unused);
-    decay::begin();
 }
 
 /// A step of time has gone by: spans that nobody has wanted since the last one lose their content.

@@ -254,9 +254,10 @@ impl Place {
     pub(super) unsafe fn forget(number: usize) {
         if let Some(span) = REGION.span(number) {
             // SAFETY: opened; no slot is live, or will be meanwhile, as the caller guarantees.
-            unsafe { REGION.forget(number) };
-            // Its entries tell nothing.
-            span.own.fresh.store(0, Ordering::Relaxed);
+            if unsafe { REGION.forget(number) }.is_ok() {
+                // Its entries tell nothing.
+                span.own.fresh.store(0, Ordering::Relaxed);
+            }
         }
     }
 
