@@ -267,23 +267,6 @@ const _: () = assert!(
 );
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_given_back_before_the_last_tick_is_old_whenever_the_ticks_begin_anew() {
-        let mut now = 1;
-        for _ in 0..600 {
-            assert_ne!(now, 0);
-            assert!(!is_old(0, now) && !is_old(now, now) && !is_old(now, after(now)));
-            assert!(is_old(now, after(after(now))));
-            assert_eq!(before(after(now)), now);
-            now = after(now);
-        }
-    }
-}
-
-#[cfg(test)]
 impl Arena {
     /// That the extents of a chunk lie side by side without a gap, know their neighbours, and are in a bin
     /// if they are free. How many there are.
@@ -306,5 +289,22 @@ impl Arena {
         listed.sort_unstable();
         assert_eq!(listed, free);
         count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_back_before_the_last_tick_is_old_whenever_the_ticks_begin_anew() {
+        let mut now = 1;
+        for _ in 0..600 {
+            assert_ne!(now, 0);
+            assert!(!is_old(0, now) && !is_old(now, now) && !is_old(now, after(now)));
+            assert!(is_old(now, after(after(now))));
+            assert_eq!(before(after(now)), now);
+            now = after(now);
+        }
     }
 }
