@@ -89,7 +89,7 @@ impl Filled {
         let is_resized = self.extent().resize(bytes);
         if is_resized {
             let kept = self.bytes.min(bytes);
-            self.bytes = kept / GRANULE * GRANULE + 1;
+            self.bytes = (kept - 1) / GRANULE * GRANULE + 1;
             self.check();
             self.bytes = bytes;
         }
@@ -254,6 +254,26 @@ fn a_block_is_freed_or_resized_once_whoever_tries() {
         assert!(place.look().is_none());
     }
     assert_eq!(check(), REGION.opened());
+}
+
+#[test]
+fn a_block_grows_into_all_that_is_free_beside_it() {
+    let _alone = opened();
+    let mut blocks = [(); 3].map(|()| Filled::take(5 * GRANULE, 1));
+    let [first, second, third] = [0, 1, 2].map(|block: usize| blocks[block].address);
+    assert_eq!((second - first, third - second), (5 * GRANULE, 5 * GRANULE));
+    for rest in [0, 1] {
+        blocks[1].claim();
+        blocks[1].extent().give_back();
+        assert!(!blocks[0].resize(11 * GRANULE), "more than there is");
+        assert!(blocks[0].resize((10 - rest) * GRANULE));
+        check();
+        assert!(blocks[0].resize(5 * GRANULE));
+        check();
+        blocks[1] = Filled::take(5 * GRANULE, 2);
+        assert_eq!(blocks[1].address, second);
+    }
+    blocks.into_iter().for_each(Filled::free);
 }
 
 #[test]
