@@ -194,6 +194,8 @@ const NEWEST: u32 = u32::MAX;
 // `copyMemory0` and its kin only up to 11: the VM's own survives a mapped file that was truncated,
 // from 14 on. `setMemory0` only up to 21: a shared `Arena.close()` of 22 and later takes a thread in
 // native code for one that touches no memory.
+//
+// The first are called most: their counters lie side by side.
 jdk_natives! {
     AllocateMemory Memory 9..=NEWEST, "jdk.internal.misc.Unsafe" "allocateMemory0" "(J)J" memory::allocate_memory;
     ReallocateMemory Memory 9..=NEWEST, "jdk.internal.misc.Unsafe" "reallocateMemory0" "(JJ)J" memory::reallocate_memory;

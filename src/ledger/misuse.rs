@@ -17,12 +17,12 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Misuse {
-    /// Nothing is told: it goes to the allocator as it came. Where only small blocks of this library's lie,
-    /// nothing happens.
+    /// Nothing is told: it goes to the allocator as it came. Where only blocks of this library's lie, nothing
+    /// happens.
     Ignore,
     /// A second release is told on stderr and not obeyed. What never was in the books goes to the
-    /// allocator; from then on second releases do, too, since they may be of such blocks. Where only small
-    /// blocks of this library's lie, both are told and neither is obeyed.
+    /// allocator; from then on second releases do, too, since they may be of such blocks. Where only blocks
+    /// of this library's lie, both are told and neither is obeyed.
     Known,
     /// Both are told, and neither is obeyed.
     Warn,

@@ -14,7 +14,10 @@
 //! A block that is not in the books is nobody's business: it was taken before, or by other code of
 //! the process through other functions, and the caller is told so.
 
+mod decay;
+mod extent;
 mod guard;
+mod home;
 mod iceberg;
 mod live;
 mod misuse;
@@ -33,6 +36,7 @@ use core::ptr;
 use core::sync::atomic::Ordering;
 pub(crate) use guard::guard_share;
 pub use guard::{explain, may_explain};
+use home::Home;
 pub use iceberg::{Buffer, Cleanup, Iceberg, Icebergs, Walk};
 pub(crate) use live::Live;
 use misuse::{Freed, Gone, Wrong};
@@ -41,7 +45,7 @@ use sample::Doubled;
 pub(crate) use sample::{at_most, sample_every, sample_mean};
 use settings::SETTINGS;
 pub use site::{Family, Frame, Origin, Pool, Site, SiteId, Tracer, intern, set_tracer};
-use slab::{Left, Slot};
+use slab::Left;
 pub use sum::{FamilySum, OriginSum, PoolSum, SiteSum, Sums, ThreadSum, sums};
 
 /// Whose allocator a block came from.
@@ -184,9 +188,12 @@ impl Size {
     const OTHERS: u64 = 1 << 62;
     const GUARDED: u64 = 1 << 61;
     const TALLIED: u64 = 1 << 55;
-    /// Of a small block the bytes have no more bits.
-    const SMALL: u64 = (1 << Self::SMALL_KIND) - 1;
-    const SMALL_KIND: u32 = 17;
+    /// Of a block of our own the bytes have 25 bits, its owner is known, and it is not guarded: so 38 bits
+    /// say all, and leave 26 to its entry.
+    const PACKED: u64 = ((1 << 30) - 1) | (0xFF << Self::PACKED_HIGH);
+    const PACKED_LOW: u64 = (1 << Self::PACKED_KIND) - 1;
+    const PACKED_KIND: u32 = 17;
+    const PACKED_HIGH: u32 = 44;
 
     /// # Errors
     /// `ENOMEM`: no memory is that large.
@@ -256,14 +263,17 @@ impl Size {
         self.0 & Self::GUARDED != 0
     }
 
-    /// Of a small block of the library's: 30 bits that say the same, see [`Size::of_small`].
-    fn small(self) -> u64 {
+    /// Of a block of our own, all that is known, in the bits of [`Size::PACKED`].
+    fn packed(self) -> u64 {
         let kind = self.0 >> Self::SAMPLED & 0x1FFF;
-        self.0 & Self::SMALL | kind << Self::SMALL_KIND
+        let high = self.0 >> Self::PACKED_KIND & 0xFF;
+        self.0 & Self::PACKED_LOW | kind << Self::PACKED_KIND | high << Self::PACKED_HIGH
     }
 
-    fn of_small(packed: u64) -> Self {
-        Self(packed & Self::SMALL | (packed >> Self::SMALL_KIND & 0x1FFF) << Self::SAMPLED)
+    fn of_packed(packed: u64) -> Self {
+        let kind = packed >> Self::PACKED_KIND & 0x1FFF;
+        let high = packed >> Self::PACKED_HIGH & 0xFF;
+        Self(packed & Self::PACKED_LOW | kind << Self::SAMPLED | high << Self::PACKED_KIND)
     }
 
     /// As it was asked for.
@@ -293,7 +303,7 @@ static BLOCKS: Live<Block, Gone> = Live::new();
 
 /// From now on, books are kept. Blocks taken before are not in them.
 pub(crate) fn keep() {
-    slab::open();
+    home::open();
     SETTINGS.is_kept.store(true, Ordering::Relaxed);
 }
 
@@ -313,29 +323,42 @@ pub(crate) fn owner() -> Owner {
     if SETTINGS.is_runtimes.load(Ordering::Relaxed) { Owner::Runtime } else { Owner::Library }
 }
 
-/// [`allocate`] from [`owner`] in the case that is plain and common: a small block of the library's, without
-/// limit. `done` is told of it. `None` is any other case, and nothing was done.
+/// [`allocate`] from [`owner`] in the case that is plain and common: a block of our own, without limit. `done`
+/// is told of it. `None` is any other case, and nothing was done.
 #[inline]
 pub(crate) fn allocate_plain(bytes: usize, done: impl FnOnce(&Own)) -> Option<*mut u8> {
-    let is_plain = slab::is_small(bytes) && !bits::BUDGET.is_limited() && owner() == Owner::Library;
+    let is_plain = home::is_for(bytes) && !bits::BUDGET.is_limited() && owner() == Owner::Library;
     let size = Size::new(bytes, Owner::Library, None).ok().filter(|_| is_plain)?;
     own::with(|own| {
-        let block = take_slot(own, size.reserved_as(Reservation::Tallied))?;
+        let block = take_own(own, size.reserved_as(Reservation::Tallied))?;
         done(own);
         Some(block)
     })
 }
 
-/// A block in a slot, if it is one for a slot; it is reserved already.
+/// A block of our own, if it is one for that; it is reserved already.
 #[inline(always)]
-fn take_slot(own: &Own, size: Size) -> Option<*mut u8> {
+fn take_own(own: &Own, size: Size) -> Option<*mut u8> {
     if guard::is_on() {
         return None;
     }
-    let slot = slab::take(own, size.asked())?;
-    slot.enter(&Block::taken_by(own, size));
+    Some(match home::take(own, size.asked())? {
+        // A case of its own: no step has to ask which of the two it is.
+        Home::Slot(slot) => enter_own(own, size, Home::Slot(slot)),
+        extent @ Home::Extent(_) => enter_extent(own, size, extent),
+    })
+}
+
+#[inline(always)]
+fn enter_own(own: &Own, size: Size, home: Home) -> *mut u8 {
+    home.enter(&Block::taken_by(own, size));
     note(own, size);
-    Some(slot.address())
+    home.address()
+}
+
+#[inline(never)]
+fn enter_extent(own: &Own, size: Size, extent: Home) -> *mut u8 {
+    enter_own(own, size, extent)
 }
 
 /// `Unsafe.allocateMemory`: a block of `bytes` bytes from `owner`, reserved and in the books. 0 bytes
@@ -356,7 +379,7 @@ pub(crate) fn allocate<A: Allocator>(
     let size = size.reserved_as(bits::reserve_block(size.bytes())?);
     own::with(|own| {
         if owner == Owner::Library
-            && let Some(block) = take_slot(own, size)
+            && let Some(block) = take_own(own, size)
         {
             return Ok(block);
         }
@@ -372,7 +395,7 @@ pub(crate) fn allocate<A: Allocator>(
 
 /// A block's memory, and where its entry goes.
 enum Taken {
-    Slot(Slot),
+    Home(Home),
     Guarded(*mut u8),
     /// Of the owner's allocator.
     Plain(*mut u8),
@@ -381,7 +404,7 @@ enum Taken {
 impl Taken {
     fn address(&self) -> *mut u8 {
         match self {
-            Self::Slot(slot) => slot.address(),
+            Self::Home(home) => home.address(),
             Self::Guarded(block) | Self::Plain(block) => *block,
         }
     }
@@ -405,9 +428,9 @@ fn take<A: Allocator>(
         return Ok(Taken::Guarded(block));
     }
     if owner == Owner::Library
-        && let Some(slot) = slab::take(own, bytes)
+        && let Some(home) = home::take(own, bytes)
     {
-        return Ok(Taken::Slot(slot));
+        return Ok(Taken::Home(home));
     }
     allocator.allocate(owner, bytes).map(Taken::Plain)
 }
@@ -425,7 +448,7 @@ unsafe fn enter_or_give_back<A: Allocator>(
     let block = Block::taken_by(own, taken.marked(size));
     let address = taken.address();
     match taken {
-        Taken::Slot(slot) => slot.enter(&block),
+        Taken::Home(home) => home.enter(&block),
         Taken::Guarded(_) | Taken::Plain(_) => enter(address, block).inspect_err(|_| {
             // SAFETY: the caller guarantees the block, which is its owner's, as it has just come.
             unsafe { give_back(own, allocator, address, Out::Table(block)) };
@@ -498,8 +521,8 @@ unsafe fn renew<A: Allocator>(
 ) -> Result<*mut u8, A::Error> {
     let (owner, bytes) = (size.owner(), size.asked());
     match out {
-        Out::Slot(slot, _) if slot.suits(bytes) => {
-            slot.enter(&Block::new(size));
+        Out::Home(home, _) if home.resize(bytes) => {
+            home.enter(&Block::new(size));
             return Ok(address);
         }
         Out::Table(old) if !old.size.is_guarded() => {
@@ -508,7 +531,7 @@ unsafe fn renew<A: Allocator>(
             enter_again(block, Block::new(size));
             return Ok(block);
         }
-        Out::Slot(..) | Out::Table(_) => {}
+        Out::Home(..) | Out::Table(_) => {}
     }
     own::with(|own| {
         let taken = take(own, allocator, owner, bytes)?;
@@ -537,8 +560,8 @@ pub(crate) unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> Resu
         return Ok(true);
     }
     own::with(|own| {
-        if let Some(slot) = slab::find(address) {
-            return Ok(free_slot(own, address, slot) || is_refused(address));
+        if let Some(home) = home::find(address) {
+            return Ok(free_own(own, address, home) || is_refused(address));
         }
         // Out of the books first, see `reallocate`.
         let Some(block) = BLOCKS.remove_and_remember(address, |block| Gone::new(*block)) else {
@@ -562,33 +585,47 @@ pub(crate) unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> Resu
     })
 }
 
-/// [`free`] in the case that is plain and common: a small block. `done` is told of it. `None` is any other
-/// case, or that there is no such block, and nothing was done.
+/// [`free`] in the case that is plain and common: a block of our own. `done` is told of it. `None` is any
+/// other case, or that there is no such block, and nothing was done.
 ///
 /// # Safety
 /// As [`free`].
 #[inline]
 pub(crate) unsafe fn free_plain(address: *mut u8, done: impl FnOnce(&Own)) -> Option<()> {
-    let slot = slab::find(address)?;
-    own::with(|own| free_slot(own, address, slot).then(|| done(own)))
+    let home = home::find(address)?;
+    own::with(|own| free_own(own, address, home).then(|| done(own)))
 }
 
-/// [`free`] of a block in a slot. False: there is none, and nothing was done.
+/// [`free`] of a block of our own. False: there is none, and nothing was done.
 #[inline(always)]
-fn free_slot(own: &Own, address: *mut u8, slot: Slot) -> bool {
-    let Some(size) = slot.claim(address, os::thread_id_of(own)) else { return false };
-    if slot.site().is_some() {
-        remember(address, slot);
+fn free_own(own: &Own, address: *mut u8, home: Home) -> bool {
+    match home {
+        // As in `take_own`.
+        Home::Slot(slot) => leave_own(own, address, Home::Slot(slot)),
+        extent @ Home::Extent(_) => leave_extent(own, address, extent),
     }
-    slot.give_back(own);
+}
+
+#[inline(always)]
+fn leave_own(own: &Own, address: *mut u8, home: Home) -> bool {
+    let Some(size) = home.claim(address, os::thread_id_of(own)) else { return false };
+    if home.site().is_some() {
+        remember(address, home);
+    }
+    home.give_back(own);
     unreserve(own, size);
     true
 }
 
+#[inline(never)]
+fn leave_extent(own: &Own, address: *mut u8, extent: Home) -> bool {
+    leave_own(own, address, extent)
+}
+
 /// Remembers where a block goes of which it is known where it came from.
 #[cold]
-fn remember(address: *mut u8, slot: Slot) {
-    if let Some(Left { block, .. }) = slot.left() {
+fn remember(address: *mut u8, home: Home) {
+    if let Some(Left { block, .. }) = home.left() {
         let freed = Some(Freed::here());
         BLOCKS.remember(address, Gone { freed, ..Gone::new(block) });
     }
@@ -604,10 +641,16 @@ fn remember(address: *mut u8, slot: Slot) {
 /// As [`memory::set_memory`].
 pub unsafe fn set_memory(address: *mut u8, bytes: usize, value: u8) -> Result<(), Errno> {
     if value == 0 && memory::is_large(bytes) {
-        let whole = BLOCKS.with(address, |block| block.size.asked() >= bytes);
-        if whole == Some(true) {
+        let whole = match home::find(address).and_then(Home::look) {
+            Some(block) => block.size.asked() >= bytes,
+            None if os::heap::is_the_c_librarys() => {
+                BLOCKS.with(address, |block| block.size.asked() >= bytes) == Some(true)
+            }
+            None => false,
+        };
+        if whole {
             // SAFETY: the caller guarantees the range. The blocks in the table are of the C library's heap,
-            // or a guard's, and so private anonymous memory.
+            // or a guard's, ours are pages of our own: all private anonymous memory.
             unsafe { memory::zero_private(address, bytes) };
             return Ok(());
         }
@@ -670,20 +713,20 @@ pub(crate) unsafe fn free_memory(address: *mut u8) -> Result<(), Errno> {
 /// A block that has been taken out of the books.
 #[derive(Clone, Copy)]
 enum Out {
-    Slot(Slot, Block),
+    Home(Home, Block),
     Table(Block),
 }
 
 impl Out {
     fn block(&self) -> Block {
-        let (Self::Slot(_, block) | Self::Table(block)) = *self;
+        let (Self::Home(_, block) | Self::Table(block)) = *self;
         block
     }
 
     /// Nothing has happened to it after all.
     fn put_back(self, address: *mut u8) {
         match self {
-            Self::Slot(slot, block) => slot.enter(&block),
+            Self::Home(home, block) => home.enter(&block),
             Self::Table(block) => enter_again(address, block),
         }
     }
@@ -692,11 +735,11 @@ impl Out {
 /// Takes the block at `address` out of the books, which remember it for a while; of several threads that
 /// ask for the same one, one gets it.
 fn take_out(address: *mut u8) -> Option<Out> {
-    match slab::find(address) {
-        Some(slot) => {
-            let block = slot.look()?;
-            let size = slot.claim(address, os::thread_id())?;
-            Some(Out::Slot(slot, Block { size, ..block }))
+    match home::find(address) {
+        Some(home) => {
+            let block = home.look()?;
+            let size = home.claim(address, os::thread_id())?;
+            Some(Out::Home(home, Block { size, ..block }))
         }
         None => BLOCKS.remove_and_remember(address, |block| Gone::new(*block)).map(Out::Table),
     }
@@ -713,7 +756,7 @@ unsafe fn give_back<A: Allocator>(
     out: Out,
 ) -> Option<guard::Damage> {
     match out {
-        Out::Slot(slot, _) => slot.give_back(own),
+        Out::Home(home, _) => home.give_back(own),
         Out::Table(block) if block.size.is_guarded() => {
             // SAFETY: the caller guarantees the block.
             return unsafe { guard::free(address, block.size.asked()) };
@@ -727,11 +770,11 @@ unsafe fn give_back<A: Allocator>(
 /// What is wrong with a release of an address at which there is no block. True if it is not to be obeyed.
 #[cold]
 fn is_refused(address: *mut u8) -> bool {
-    if !slab::is_here(address) {
+    if !home::is_here(address) {
         let gone = BLOCKS.with_gone(address, |gone| *gone);
         return misuse::found(address, &gone.map_or(Wrong::Foreign, Wrong::Twice));
     }
-    let left = slab::find(address).and_then(Slot::left);
+    let left = home::find(address).and_then(Home::left);
     let gone = left.map(|Left { block, thread }| {
         // Where it went is remembered apart, if it is.
         let known = BLOCKS.with_gone(address, |gone| *gone);

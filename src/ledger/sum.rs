@@ -2,7 +2,7 @@
 
 use super::iceberg::{Reach, Seen, Walk};
 use super::site::{self, Family, Origin, Pool, Site, SiteId};
-use super::{BLOCKS, Block, Iceberg, Icebergs, collections, now, sample, slab};
+use super::{BLOCKS, Block, Iceberg, Icebergs, collections, home, now, sample};
 use core::cmp::Reverse;
 use core::time::Duration;
 use std::collections::HashMap;
@@ -191,7 +191,7 @@ struct Place {
 #[must_use]
 pub fn sums(mark: bool, walk: Option<&Walk>) -> Sums {
     let mut sum = Summing::new(walk);
-    slab::for_each(|address, block| sum.add(address, block));
+    home::for_each(|address, block| sum.add(address, block));
     BLOCKS.for_each(|address, block| sum.add(address, block));
     sum.finish(mark)
 }

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::sync::MutexGuard;
 
 fn alone() -> MutexGuard<'static, ()> {
-    slab::tests::opened()
+    home::opened()
 }
 
 /// Counts what it is asked, and takes all blocks from the library.
@@ -54,10 +54,11 @@ impl Allocator for Recording {
 /// figures far beyond theirs mean anything.
 const FAR: i64 = 1 << 33;
 
-/// A block that lies in a slot, and one that does not.
+/// A block that lies in a slot, one that is an extent, and one of the C library's heap.
 const SMALL: usize = 64;
-const LARGE: usize = 4096;
-const BOTH: [usize; 2] = [SMALL, LARGE];
+const MEDIUM: usize = 100_000;
+const LARGE: usize = (16 << 20) + 1;
+const ALL: [usize; 3] = [SMALL, MEDIUM, LARGE];
 
 fn reserved() -> i64 {
     bits::budget().snapshot().reserved_memory
@@ -126,7 +127,7 @@ fn a_step_that_fails_undoes_those_before_it() {
         assert_eq!(allocate(&Library, Owner::Library, bytes, None), Err(Errno::ENOMEM), "{bytes}");
         assert!(reserved() < FAR, "{bytes}");
     }
-    for size in BOTH {
+    for size in ALL {
         let block = allocate(&Library, Owner::Library, size, None).unwrap();
         // SAFETY: a live block of this thread's.
         let refused = failing::after(0, || unsafe {
@@ -142,7 +143,7 @@ fn a_step_that_fails_undoes_those_before_it() {
 #[test]
 fn a_second_release_is_told_and_not_obeyed() {
     let _alone = alone();
-    for bytes in BOTH {
+    for bytes in ALL {
         let allocator = Recording::default();
         let block = allocate(&allocator, Owner::Library, bytes, None).unwrap();
         // SAFETY: a live block of this thread's, not used again.
@@ -160,23 +161,29 @@ fn a_second_release_is_told_and_not_obeyed() {
 }
 
 #[test]
-fn an_address_within_a_small_block_is_told_and_nothing_happens() {
+fn an_address_within_a_block_of_our_own_is_told_and_nothing_happens() {
     let _alone = alone();
     let allocator = Recording::default();
-    let block = allocate(&allocator, Owner::Library, SMALL, None).unwrap();
-    for inside in [1, 16, 40] {
+    for (bytes, places) in [(SMALL, [1, 16, 40]), (MEDIUM, [16, 4096, 65536])] {
+        is_told_within(&allocator, bytes, &places);
+    }
+    assert!(allocator.0.borrow().is_empty());
+}
+
+fn is_told_within(allocator: &Recording, bytes: usize, places: &[usize]) {
+    let block = allocate(allocator, Owner::Library, bytes, None).unwrap();
+    for inside in places.iter().copied() {
         let before = misuses();
         let address = block.wrapping_add(inside);
         // SAFETY: nothing happens.
-        assert_eq!(unsafe { free(&allocator, address) }, Ok(true), "{inside}");
+        assert_eq!(unsafe { free(allocator, address) }, Ok(true), "{inside}");
         // SAFETY: as above.
-        let moved = unsafe { reallocate(&allocator, Owner::Library, address, 128, None) };
+        let moved = unsafe { reallocate(allocator, Owner::Library, address, 128, None) };
         assert_eq!(moved, Err(Errno::EINVAL), "{inside}");
         assert!(misuses() >= before + 2, "{inside}");
     }
-    assert!(allocator.0.borrow().is_empty());
     // SAFETY: a live block of this thread's, not used again.
-    assert_eq!(unsafe { free(&allocator, block) }, Ok(true));
+    assert_eq!(unsafe { free(allocator, block) }, Ok(true));
 }
 
 #[test]
@@ -186,7 +193,11 @@ fn a_block_keeps_its_content_wherever_it_moves() {
     // SAFETY: a live block of this thread's.
     unsafe { block.write(0xA0) };
     let mut before = 1;
-    for bytes in [20, 32, 33, 1024, 1025, 100_000, 2000, 1000, 40, 1, 50, 1 << 20, 7] {
+    let (slot, extent) = (16 << 10, 16 << 20);
+    let sizes = [20, 32, 33, 1024, 1025, 2000, 40, slot, slot + 1, 100_000, 90_000, 1 << 20]
+        .into_iter()
+        .chain([2000, 1, extent, extent + 1, extent + 5000, extent, 3000, extent + 1, 50, 7]);
+    for bytes in sizes {
         // SAFETY: a live block of this thread's.
         let moved = unsafe { reallocate(&Library, Owner::Library, block, bytes, None) };
         block = moved.unwrap().unwrap();
@@ -211,8 +222,11 @@ fn all_live_blocks_are_in_the_sums_wherever_they_lie() {
         family.map_or((0, 0), |sum| (sum.bytes, sum.blocks))
     };
     let take = |bytes| allocate(&Library, Owner::Library, bytes, Some(Family::Arena)).unwrap();
-    let blocks: Vec<_> = (0..3000).map(|i| take(1 + i)).collect();
-    assert_eq!(of_family(), (3000 * 3001 / 2, 3000));
+    let mut blocks: Vec<_> = (0..3000).map(|i| take(1 + i)).collect();
+    let larger = [20_000, 1 << 20, 16 << 20, (16 << 20) + 1, 100 << 20];
+    blocks.extend(larger.map(take));
+    let bytes = 3000 * 3001 / 2 + larger.iter().sum::<usize>() as u64;
+    assert_eq!(of_family(), (bytes, 3005));
     for block in blocks {
         // SAFETY: a live block of this thread's, not used again.
         assert_eq!(unsafe { free(&Library, block) }, Ok(true));
@@ -281,6 +295,14 @@ fn what_is_known_of_a_block_fits_beside_its_size() {
             let size = Size::new((1 << Size::BITS) - 1, owner, door).unwrap();
             assert_eq!((size.owner(), size.family()), (owner, door));
             assert_eq!(size.bytes(), (1 << Size::BITS) - 1);
+        }
+    }
+    for bytes in [1, 1 << 17, (1 << 17) - 1, extent::LARGEST - 1, extent::LARGEST] {
+        for reservation in [Reservation::Tallied, Reservation::Taken] {
+            let size = Size::new(bytes, Owner::Library, Some(Family::C)).unwrap();
+            let size = size.reserved_as(reservation).sampled(Doubled(0x55));
+            assert_eq!(Size::of_packed(size.packed()).0, size.0, "{bytes}");
+            assert_eq!(size.packed() & !Size::PACKED, 0);
         }
     }
 }

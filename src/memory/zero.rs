@@ -5,13 +5,17 @@
 
 use super::set_memory;
 use crate::os;
-use crate::os::pagemap::Pagemap;
+use crate::os::pagemap::{Pagemap, Run};
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// To ask the kernel costs as much as to write about half of so many bytes.
 const LARGE: usize = 512 << 10;
 
-/// Pages that are asked for at a time.
+/// Runs of written pages that are asked for at a time.
+const RUNS: usize = 64;
+
+/// Pages that are asked for at a time where the kernel does not know of runs.
 const ENTRIES: usize = 1024;
 
 /// After an answer of no use nobody asks for so many blocks: a program that writes to what it takes gets
@@ -20,10 +24,10 @@ const PAUSE: u32 = 31;
 
 static PAUSING: AtomicU32 = AtomicU32::new(0);
 
-/// Whether [`zero_private`] may be called for a block of the heap, and may be faster than to write.
+/// Whether [`zero_private`] may be faster than to write.
 #[must_use]
 pub(crate) fn is_large(bytes: usize) -> bool {
-    bytes >= LARGE && os::heap::is_the_c_librarys()
+    bytes >= LARGE
 }
 
 /// Sets `bytes` bytes to 0, as [`set_memory`] does; pages that have no content yet are zero already, and
@@ -55,18 +59,13 @@ unsafe fn zero_written(address: *mut u8, bytes: usize) -> Option<()> {
     let pages = bytes.checked_sub(first)? / page;
     let map = Pagemap::open().ok()?;
     let mut written = 0;
-    let mut entries = [0; ENTRIES];
-    for from in (0..pages).step_by(ENTRIES) {
-        let asked = entries.get_mut(..ENTRIES.min(pages - from))?;
-        let start = address.wrapping_add(first + from * page);
-        for (index, has_content) in map.have_content(start.addr(), asked).ok()?.enumerate() {
-            if has_content {
-                written += 1;
-                // SAFETY: a page within the range.
-                let _ = unsafe { set_memory(start.wrapping_add(index * page), page, 0) };
-            }
-        }
-    }
+    let start = address.addr() + first;
+    for_each_written(&map, start..start + pages * page, |run| {
+        written += run.len() / page;
+        // SAFETY: pages within the range.
+        let _ =
+            unsafe { set_memory(address.wrapping_add(run.start - address.addr()), run.len(), 0) };
+    })?;
     let last = first + pages * page;
     // SAFETY: the part of the range before its first page.
     let _ = unsafe { set_memory(address, first, 0) };
@@ -78,9 +77,51 @@ unsafe fn zero_written(address: *mut u8, bytes: usize) -> Option<()> {
     Some(())
 }
 
+/// Looks at the pages of a range that have a content, run by run. `None`: the kernel does not tell.
+fn for_each_written(
+    map: &Pagemap,
+    range: Range<usize>,
+    mut look: impl FnMut(Range<usize>),
+) -> Option<()> {
+    let mut runs = [Run::default(); RUNS];
+    let mut at = range.start;
+    while at < range.end {
+        match map.scan(at..range.end, &mut runs) {
+            Ok((runs, until)) if until > at => {
+                runs.iter().map(Run::range).for_each(&mut look);
+                at = until;
+            }
+            // Before Linux 6.7.
+            _ => return for_each_written_page(map, at..range.end, look),
+        }
+    }
+    Some(())
+}
+
+/// [`for_each_written`], page by page.
+fn for_each_written_page(
+    map: &Pagemap,
+    range: Range<usize>,
+    mut look: impl FnMut(Range<usize>),
+) -> Option<()> {
+    let page = os::page_size();
+    let mut entries = [0; ENTRIES];
+    for from in range.clone().step_by(ENTRIES * page) {
+        let asked = entries.get_mut(..ENTRIES.min((range.end - from) / page))?;
+        for (index, has_content) in map.have_content(from, asked).ok()?.enumerate() {
+            if has_content {
+                let at = from + index * page;
+                look(at..at + page);
+            }
+        }
+    }
+    Some(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Errno;
     use crate::memory::{allocate_memory, free_memory};
 
     fn zeroed(address: *mut u8, bytes: usize) -> bool {
@@ -107,6 +148,40 @@ mod tests {
             // SAFETY: the test's own block, not used again.
             unsafe { free_memory(block) };
         }
+    }
+
+    #[test]
+    fn runs_and_pages_tell_the_same() {
+        let page = os::page_size();
+        let pages = 3 * ENTRIES;
+        // Not of the heap, where others have left something.
+        let block = os::map::reserve(pages * page).unwrap();
+        // SAFETY: the test's own pages.
+        unsafe { os::map::open(block, pages * page) }.unwrap();
+        let written =
+            |index: &usize| index.is_multiple_of(3) || index / 100 % 2 == 1 || *index == pages - 1;
+        for index in (0..pages).filter(written) {
+            // SAFETY: within the pages.
+            unsafe { block.wrapping_add(index * page).write(1) };
+        }
+        let map = Pagemap::open().unwrap();
+        let range = block.addr()..block.addr() + pages * page;
+        let mut runs = [Run::default(); 2];
+        match map.scan(range.clone(), &mut runs) {
+            Ok((runs, until)) => assert!(runs.len() == 2 && until < range.end, "{runs:?} {until}"),
+            // Only a kernel that does not know of runs may say no.
+            Err(error) => assert_eq!(error, Errno::new(libc::ENOTTY)),
+        }
+        let expected: Vec<_> =
+            (0..pages).filter(written).map(|index| range.start + index * page).collect();
+        let mut by_page = Vec::new();
+        for_each_written_page(&map, range.clone(), |run| by_page.push(run.start)).unwrap();
+        assert!(by_page == expected, "{} pages, not {}", by_page.len(), expected.len());
+        let mut by_run = Vec::new();
+        for_each_written(&map, range, |run| by_run.extend(run.step_by(page))).unwrap();
+        assert!(by_run == expected, "{} pages, not {}", by_run.len(), expected.len());
+        // SAFETY: the test's own pages, not used again.
+        unsafe { os::map::give_back(block, pages * page) }.unwrap();
     }
 
     #[test]

@@ -47,13 +47,20 @@ pub(crate) unsafe fn give_back(pages: *mut u8, bytes: usize) -> Result<(), Errno
     checked(unsafe { libc::munmap(pages.cast(), bytes) }).map(drop)
 }
 
-/// `madvise(MADV_DONTNEED)`: the content of the pages goes back to the kernel; they read as zero.
+/// `madvise(MADV_DONTNEED)`, or `MADV_DONTNEED_LOCKED` where pages are locked: their content goes back to
+/// the kernel, and they read as zero.
+///
+/// # Errors
+/// They may be as they were.
 ///
 /// # Safety
 /// The pages are the caller's, whole, private and anonymous, and nobody relies on their content.
-pub(crate) unsafe fn forget(pages: *mut u8, bytes: usize) {
-    // SAFETY: the caller guarantees the pages. If it fails, they stay.
-    let _ = unsafe { libc::madvise(pages.cast(), bytes, libc::MADV_DONTNEED) };
+pub(crate) unsafe fn forget(pages: *mut u8, bytes: usize) -> Result<(), Errno> {
+    let advise = |advice| {
+        // SAFETY: the caller guarantees the pages.
+        checked(unsafe { libc::madvise(pages.cast(), bytes, advice) })
+    };
+    advise(libc::MADV_DONTNEED).or_else(|_| advise(libc::MADV_DONTNEED_LOCKED)).map(drop)
 }
 
 /// `madvise(MADV_NOHUGEPAGE)`: one byte of the pages that is written to takes one page.

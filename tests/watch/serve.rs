@@ -5,7 +5,7 @@ use crate::program::{LARGE, Program};
 use crate::refused;
 use crate::report::{json, report};
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -36,7 +36,11 @@ fn start_after(jdk: &jdk::Jdk, prepare: impl FnOnce(&Path)) -> Program {
     let mut shell = Command::new("sh");
     shell.args(["-c", r#"read -r go; exec "$0" "$@""#]);
     let mut program = Program::start_in(shell, jdk, "sample=0,verbose");
-    prepare(&program.socket());
+    // Killed processes leave theirs, and numbers come again.
+    match fs::remove_file(program.socket()) {
+        Err(error) if error.kind() != ErrorKind::NotFound => panic!("{error}"),
+        _ => prepare(&program.socket()),
+    }
     let stdin = program.child.stdin.as_mut().expect("a pipe");
     stdin.write_all(b"go\n").expect("a shell");
     program.ready()

@@ -2,9 +2,8 @@
 
 use crate::own::SPANS;
 
-/// Bytes of the largest block that is a slot. Larger ones the C library does as well: what it costs to take
-/// one is little beside what it costs to fill it.
-pub(super) const LARGEST: usize = 1 << 10;
+/// Bytes of the largest block that is a slot: of larger ones a page that is used in part is a small share.
+pub(in crate::ledger) const LARGEST: usize = 16 << 10;
 
 /// Up to here classes lie 16 bytes apart, above it four to a doubling: at most a fifth of a slot is
 /// unused.
@@ -37,8 +36,8 @@ pub(super) struct Class {
     pub(super) inverse: u64,
 }
 
-/// An offset in a span is below 2^16 and a slot has at most 2^10 bytes: the rounding of the inverse adds
-/// less than 2^26, too little to reach the next quotient.
+/// An offset in a span is below 2^16, and a slot has at most 2^14 bytes: the rounding of the inverse adds less
+/// than 2^16 to the product, too little to reach the next quotient, 2^18 away at least.
 const SHIFT: u32 = 32;
 
 impl Class {

@@ -7,8 +7,9 @@
 //! Slots of a size class lie in *spans*. A thread owns one span of each class that it takes from, and
 //! takes from it and gives back to it without any other thread's knowing. Everybody else gives back by one
 //! compare-and-swap ([`shared`]). A span that is used up has no owner; when a quarter of it is free again
-//! it is in its class's list, for the next thread that needs one; when all of it is, its memory goes back
-//! to the kernel, but for a few of each class.
+//! it is in its class's list, for the next thread that needs one; when all of it is, any class may have it,
+//! but for a few that each class keeps. Its memory goes back to the kernel when nobody has wanted it for a
+//! while ([`decay`](super::decay)).
 //!
 //! The addresses are set aside by [`open`] at once. What does not fit, and what is larger than
 //! [`class::LARGEST`], is not taken here.
@@ -18,14 +19,16 @@ mod region;
 mod shared;
 mod span;
 
-use super::{Block, SiteId, Size};
+use super::{Block, SiteId, Size, decay};
 use crate::error::Errno;
 use crate::os;
 use crate::own::{self, Own};
-use class::{CLASSES, Class, LARGEST};
+pub(super) use class::LARGEST;
+use class::{CLASSES, Class};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use region::REGION;
-use span::Place;
+pub(super) use span::Entry;
+use span::{Place, Span};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Sets the addresses aside; before that nothing is taken. A process whose addresses are limited
@@ -51,16 +54,10 @@ pub(super) struct Left {
     pub(super) thread: u32,
 }
 
-/// Whether a block of so many bytes may lie in a slot.
-#[inline]
-pub(super) fn is_small(bytes: usize) -> bool {
-    (1..=LARGEST).contains(&bytes)
-}
-
 /// A slot for so many bytes, not in the books yet, for the thread whose own that is. There is none for 0.
 #[inline]
 pub(super) fn take(own: &Own, bytes: usize) -> Option<Slot> {
-    if !is_small(bytes) {
+    if !(1..=LARGEST).contains(&bytes) {
         return None;
     }
     let class = class::of(bytes);
@@ -225,18 +222,19 @@ fn leave(own: &Own) {
 /// The spans of a class that nobody owns and of which enough is free, newest first.
 struct List {
     first: Link,
-    /// How many of them are unused.
-    kept: u32,
+    /// Those of them that are unused.
+    kept: [Link; MOST_KEPT],
 }
 
 /// So many unused spans of each class are kept, so that a thread which takes and gives back over and over
-/// does not ask the kernel each time.
-const MOST_KEPT: u32 = 4;
+/// finds its entries as they were.
+const MOST_KEPT: usize = 4;
 
 /// A span's number and 1; 0 is none.
 type Link = u32;
 
-static LISTS: [Mutex<List>; CLASSES] = [const { Mutex::new(List { first: 0, kept: 0 }) }; CLASSES];
+static LISTS: [Mutex<List>; CLASSES] =
+    [const { Mutex::new(List { first: 0, kept: [0; MOST_KEPT] }) }; CLASSES];
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // No step under these locks panics.
@@ -281,8 +279,8 @@ impl List {
             next.links().previous.store(previous, Ordering::Relaxed);
         }
         links.list.store(0, Ordering::Relaxed);
-        if links.is_kept.swap(false, Ordering::Relaxed) {
-            self.kept -= 1;
+        if let Some(kept) = self.kept.iter_mut().find(|kept| **kept == link(place)) {
+            *kept = 0;
         }
     }
 
@@ -294,17 +292,26 @@ impl List {
 
     /// Takes a span of the list out if it is unused, and not to be kept.
     fn take_unused(&mut self, place: Place) -> bool {
-        let is_kept = &place.links().is_kept;
-        if !place.is_unused() || is_kept.load(Ordering::Relaxed) {
+        let own = link(place);
+        if !place.is_unused() || self.kept.contains(&own) {
             return false;
         }
-        if self.kept < MOST_KEPT {
-            self.kept += 1;
-            is_kept.store(true, Ordering::Relaxed);
+        if let Some(free) = self.kept.iter_mut().find(|kept| **kept == 0) {
+            *free = own;
+            place.links().is_idle.store(false, Ordering::Relaxed);
             return false;
         }
         self.remove(place);
         true
+    }
+
+    /// Takes the spans out that have been kept unused since the last call.
+    fn take_idle(&mut self) -> [Option<Place>; MOST_KEPT] {
+        self.kept.map(|kept| {
+            let place = linked(kept)?;
+            let was_idle = place.links().is_idle.swap(true, Ordering::Relaxed);
+            was_idle.then(|| self.remove(place)).map(|()| place)
+        })
     }
 }
 
@@ -337,19 +344,35 @@ fn end_if_unused(mut list: MutexGuard<'_, List>, place: Place) {
     }
 }
 
-/// The spans in no use that have been used, the last one first.
-static UNUSED: Mutex<Link> = Mutex::new(0);
+/// The spans in no use that have been used: chains, the last one first.
+struct Unused {
+    /// With content, since the last step of the decay.
+    new: Link,
+    /// With content, since before.
+    old: Link,
+    /// Without content.
+    empty: Link,
+}
+
+static UNUSED: Mutex<Unused> = Mutex::new(Unused { new: 0, old: 0, empty: 0 });
 /// From this number on spans have never been used.
 static USED: AtomicUsize = AtomicUsize::new(0);
+
+impl Unused {
+    fn pop(&mut self) -> Option<usize> {
+        let Self { new, old, empty } = self;
+        let first = [new, old, empty].into_iter().find(|first| **first != 0)?;
+        let span = first.checked_sub(1)? as usize;
+        *first = REGION.span(span)?.links().next.load(Ordering::Relaxed);
+        Some(span)
+    }
+}
 
 /// Puts a span to use for the calling thread.
 fn begin(class: &'static Class) -> Option<Place> {
     let mut unused = locked(&UNUSED);
-    let span = match unused.checked_sub(1) {
-        Some(span) => {
-            *unused = REGION.span(span as usize)?.links().next.load(Ordering::Relaxed);
-            span as usize
-        }
+    let span = match unused.pop() {
+        Some(span) => span,
         None => {
             let span = USED.load(Ordering::Relaxed);
             REGION.open(span + 1).ok()?;
@@ -358,6 +381,7 @@ fn begin(class: &'static Class) -> Option<Place> {
         }
     };
     drop(unused);
+    decay::begin();
     Place::begin(span, class)
 }
 
@@ -366,9 +390,33 @@ fn end(place: Place) {
     let (links, link) = (place.links(), link(place));
     place.end();
     let mut unused = locked(&UNUSED);
-    links.next.store(*unused, Ordering::Relaxed);
-    *unused = link;
+    links.next.store(unused.new, Ordering::Relaxed);
+    unused.new = link;
+}
+
+/// A step of time has gone by: spans that nobody has wanted since the last one lose their content.
+pub(super) fn decay() {
+    for list in &LISTS {
+        let idle = locked(list).take_idle();
+        idle.into_iter().flatten().for_each(end);
+    }
+    let mut unused = locked(&UNUSED);
+    let Unused { new, old, .. } = &mut *unused;
+    let mut chain = core::mem::replace(old, core::mem::take(new));
+    drop(unused);
+    while let Some(span) = chain.checked_sub(1)
+        && let Some(links) = REGION.span(span as usize).map(Span::links)
+    {
+        // SAFETY: in no use, and in no chain from which it could be put to use.
+        unsafe { Place::forget(span as usize) };
+        let next = links.next.load(Ordering::Relaxed);
+        let mut unused = locked(&UNUSED);
+        links.next.store(unused.empty, Ordering::Relaxed);
+        unused.empty = chain;
+        drop(unused);
+        chain = next;
+    }
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;

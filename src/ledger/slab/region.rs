@@ -138,14 +138,17 @@ impl Region {
 
     /// Gives the content of a span, and of its entries, back to the kernel.
     ///
+    /// # Errors
+    /// Both may be as they were.
+    ///
     /// # Safety
     /// It is opened, and no one uses it, but to look at entries.
-    pub(super) unsafe fn forget(&self, number: usize) {
+    pub(super) unsafe fn forget(&self, number: usize) -> Result<(), Errno> {
         let entries = self.entry_pages(number);
         // SAFETY: pages of ours; the caller guarantees the rest.
-        unsafe { os::map::forget(self.address(number), SPAN) };
+        unsafe { os::map::forget(self.address(number), SPAN) }?;
         // SAFETY: as above. Whoever looks sees zeros, an entry of nothing, or if the kernel keeps the pages,
         // entries that are not live.
-        unsafe { os::map::forget(entries, ENTRIES) };
+        unsafe { os::map::forget(entries, ENTRIES) }
     }
 }

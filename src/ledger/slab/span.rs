@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, 
 /// What is known of a slot. Only whoever takes it out of the books, or has not put it into them yet, writes
 /// to it; anybody may look.
 #[repr(C)]
-pub(super) struct Entry {
+pub(in crate::ledger) struct Entry {
     state: AtomicU64,
     /// When it was taken, as [`Block::born`].
     born: AtomicU32,
@@ -27,23 +27,27 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct State(u64);
 
+const _: () = assert!(
+    State::SIZE & (State::LIVE | State::TAKEN | State::NEXT_MASK | !(State::LIFE - 1)) == 0
+);
+
 impl State {
-    /// Size and kind, as [`Size::small`] packs them.
-    const SIZE: u64 = (1 << 30) - 1;
+    /// Size and kind, as [`Size::packed`] has them.
+    const SIZE: u64 = Size::PACKED;
     const LIVE: u64 = 1 << 30;
     const TAKEN: u64 = 1 << 31;
     /// Of one that was given back, the next such in its chain.
     const NEXT: u32 = 32;
     const NEXT_MASK: u64 = ((1 << 12) - 1) << Self::NEXT;
     /// Changes with every life.
-    const LIFE: u64 = 1 << 44;
+    const LIFE: u64 = 1 << 52;
 
     fn is_live(self) -> bool {
         self.0 & Self::LIVE != 0
     }
 
     fn size(self) -> Size {
-        Size::of_small(self.0 & Self::SIZE)
+        Size::of_packed(self.0 & Self::SIZE)
     }
 }
 
@@ -64,7 +68,7 @@ impl Entry {
     }
 
     /// The block there, if it is live.
-    pub(super) fn look(&self) -> Option<Block> {
+    pub(in crate::ledger) fn look(&self) -> Option<Block> {
         let state = self.state();
         let block = state.is_live().then(|| self.block(state))?;
         // If the state is as before, so was all between.
@@ -74,7 +78,7 @@ impl Entry {
 
     /// Makes the block live. The slot is the caller's.
     #[inline]
-    pub(super) fn enter(&self, block: &Block) {
+    pub(in crate::ledger) fn enter(&self, block: &Block) {
         // Release: whoever sees one of these sees that the last block is live no more.
         self.born.store(block.born, Ordering::Release);
         self.site.store(block.site.map_or(0, SiteId::number), Ordering::Release);
@@ -82,13 +86,13 @@ impl Entry {
         self.thread.store(block.thread, Ordering::Release);
         let life = self.state.load(Ordering::Relaxed) & !(State::LIFE - 1);
         let state =
-            life.wrapping_add(State::LIFE) | block.size.small() | State::LIVE | State::TAKEN;
+            life.wrapping_add(State::LIFE) | block.size.packed() | State::LIVE | State::TAKEN;
         self.state.store(state, Ordering::Release);
     }
 
     /// Takes the block out of the books, for the thread that frees it; of several that try one gets it.
     #[inline]
-    pub(super) fn claim(&self, thread: u32) -> Option<Size> {
+    pub(in crate::ledger) fn claim(&self, thread: u32) -> Option<Size> {
         let dead = |state: u64| State(state).is_live().then_some(state & !State::LIVE);
         let state = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, dead).ok()?;
         // Release: as in `enter`.
@@ -102,14 +106,22 @@ impl Entry {
         self.state.fetch_or(State::LIVE, Ordering::Release);
     }
 
+    /// Forgets all, as if no block had ever been in it. None is.
+    fn clear(&self) {
+        self.state.store(0, Ordering::Release);
+        for figure in [&self.born, &self.site, &self.collections, &self.thread] {
+            figure.store(0, Ordering::Release);
+        }
+    }
+
     /// Where the block in it, or the last one, was taken, if that is known.
     #[inline]
-    pub(super) fn site(&self) -> Option<SiteId> {
+    pub(in crate::ledger) fn site(&self) -> Option<SiteId> {
         SiteId::of_number(self.site.load(Ordering::Relaxed))
     }
 
     /// The last block, if it has left the books and no other has come.
-    pub(super) fn left(&self) -> Option<Left> {
+    pub(in crate::ledger) fn left(&self) -> Option<Left> {
         let state = self.state();
         let has_left = !state.is_live() && state.0 & State::TAKEN != 0;
         let block = self.block(state);
@@ -136,9 +148,11 @@ impl Entry {
 /// What everybody reads, what its owner changes and what others do have cache lines of their own.
 #[repr(C, align(256))]
 pub(super) struct Span {
-    all: ReadMostly,
     own: Own,
     others: Others,
+    // Not first, where in its page a span's first slot lies in its own, and so the block that is taken over and
+    // over: see `SKEW`.
+    all: ReadMostly,
 }
 
 #[repr(C, align(64))]
@@ -177,8 +191,8 @@ pub(super) struct Links {
     pub(super) next: AtomicU32,
     /// The class whose list it is in: its number and 1; 0 is none.
     pub(super) list: AtomicU8,
-    /// In the list though it is unused.
-    pub(super) is_kept: AtomicBool,
+    /// Of one that is in the list though it is unused: not only since the last step of the decay.
+    pub(super) is_idle: AtomicBool,
 }
 
 impl Span {
@@ -214,6 +228,16 @@ impl Place {
     /// Puts an unused span to use; the calling thread owns it.
     pub(super) fn begin(number: usize, class: &'static Class) -> Option<Self> {
         let span = REGION.span(number)?;
+        let before = span.all.class.load(Ordering::Relaxed).cast_const();
+        if !ptr::eq(before, class) {
+            // What its entries tell is of slots that lay elsewhere.
+            for index in 0..span.own.fresh.load(Ordering::Relaxed) {
+                // SAFETY: below the number of its slots, and every span has as many entries.
+                let entry = unsafe { REGION.entries(number).add(index as usize) };
+                // SAFETY: the span was in use: atomics, which can be read and written.
+                unsafe { &*entry }.clear();
+            }
+        }
         span.own.fresh.store(0, Ordering::Relaxed);
         span.others.shared.adopt();
         span.all.number.store(u32::try_from(number).ok()?, Ordering::Relaxed);
@@ -233,8 +257,20 @@ impl Place {
         let Self(span) = self;
         span.all.slots.store(ptr::null_mut(), Ordering::Release);
         span.others.shared.reset();
-        // SAFETY: no slot is live or will be, before the caller lets it be begun again.
-        unsafe { REGION.forget(self.number()) };
+    }
+
+    /// Gives the content of a span in no use back to the kernel.
+    ///
+    /// # Safety
+    /// It has been used, and nobody puts it to use meanwhile.
+    pub(super) unsafe fn forget(number: usize) {
+        if let Some(span) = REGION.span(number) {
+            // SAFETY: opened; no slot is live, or will be meanwhile, as the caller guarantees.
+            if unsafe { REGION.forget(number) }.is_ok() {
+                // Its entries tell nothing.
+                span.own.fresh.store(0, Ordering::Relaxed);
+            }
+        }
     }
 
     #[inline]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ledger::home::opened;
 use crate::ledger::{Family, Owner};
 use crate::os::pagemap::Pagemap;
 use core::cell::Cell;
@@ -6,17 +7,6 @@ use core::sync::atomic::AtomicBool;
 use std::collections::HashSet;
 use std::sync::mpsc::channel;
 use std::thread;
-
-/// As [`open`], which is for once; and for one test at a time, so that each knows who has what.
-pub(in super::super) fn opened() -> MutexGuard<'static, ()> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let one = locked(&ONE_AT_A_TIME);
-    if !REGION.is_reserved() {
-        open();
-    }
-    assert!(take(1).map(give_back).is_some(), "a limit of addresses (ulimit -v)?");
-    one
-}
 
 /// [`take`] and [`Slot::give_back`], by the calling thread.
 fn take(bytes: usize) -> Option<Slot> {
@@ -75,8 +65,10 @@ fn live() -> HashSet<usize> {
 #[test]
 fn blocks_of_all_sizes_lie_apart_and_16_aligned() {
     let _alone = opened();
+    let sizes = || (0..LARGEST).map(|less| LARGEST - less).step_by(7).chain([1]);
+    let sizes = sizes().chain(sizes().rev()).chain(sizes());
     let blocks: Vec<_> =
-        (0..3 * LARGEST).map(|i| Filled::take(1 + i % LARGEST, i.to_le_bytes()[0])).collect();
+        sizes.enumerate().map(|(i, bytes)| Filled::take(bytes, i.to_le_bytes()[0])).collect();
     let live = live();
     for block in &blocks {
         assert_eq!(block.address % 16, 0);
@@ -193,6 +185,9 @@ fn threads_that_take_and_free_each_others_blocks_never_meet_in_one() {
         })
         .collect();
     drop(senders);
+    while !ends.iter().all(thread::JoinHandle::is_finished) {
+        decay();
+    }
     let receivers: Vec<_> = ends.into_iter().map(|end| end.join().unwrap()).collect();
     // Their threads have ended: what they had is to be given back all the same.
     receivers.into_iter().flatten().for_each(Filled::free);
@@ -258,9 +253,34 @@ fn memory_that_is_all_free_goes_back_to_the_kernel() {
     let before = resident();
     assert!(before >= 20_000 * BYTES / page, "{before}");
     thread::spawn(move || blocks.into_iter().for_each(Filled::free)).join().unwrap();
-    // What is kept, and the span that this thread still owns.
-    let most = (MOST_KEPT as usize + 1) * class::SPAN / page;
-    assert!(resident() <= most, "{} of {before}", resident());
+    // Those that are kept are unused for one step, in no use for another, and empty after the third.
+    (0..3).for_each(|_| decay());
+    // But for the span that this thread still owns.
+    assert!(resident() <= class::SPAN / page, "{} of {before}", resident());
+}
+
+#[test]
+fn memory_that_is_all_free_serves_other_sizes_at_once() {
+    let _alone = opened();
+    const BYTES: usize = 4 << 20;
+    let spans = |bytes: usize| -> HashSet<usize> {
+        let blocks = (0..BYTES / bytes).map(|_| Filled::take(bytes, 1)).collect::<Vec<_>>();
+        blocks.iter().for_each(|block| block.free());
+        blocks.iter().map(|block| block.address / class::SPAN).collect()
+    };
+    let first = thread::spawn(move || spans(1500)).join().unwrap();
+    let second = thread::spawn(move || spans(96)).join().unwrap();
+    // A step of the decay may come between.
+    assert!(first.intersection(&second).count() > first.len() / 2, "{first:?} {second:?}");
+    // And what their entries told of others is forgotten.
+    let taken = (0..BYTES / 3000).map(|_| take(3000).unwrap()).collect::<Vec<_>>();
+    for slot in taken {
+        assert!(slot.look().is_none());
+        if let Some(left) = slot.left() {
+            assert!(slot.suits(left.block.size.asked()), "{}", left.block.size.asked());
+        }
+        give_back(slot);
+    }
 }
 
 #[test]

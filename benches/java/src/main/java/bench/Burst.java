@@ -9,7 +9,8 @@ import java.util.function.IntConsumer;
 
 /**
  * Four threads take direct buffers of mixed sizes, 64 bytes to 1 MiB, write all of them, and free each other's in a
- * random order: {@code Burst MEGABYTES}. Prints by how many kilobytes more is resident afterwards than before.
+ * random order: {@code Burst MEGABYTES}. Prints by how many kilobytes more is resident four seconds afterwards than
+ * before: who gives memory back when nobody has wanted it for a while has had the time.
  */
 public final class Burst {
     private static final int THREADS = 4;
@@ -25,6 +26,7 @@ public final class Burst {
         long before = Resident.kilobytes();
         burst(bytes);
         System.gc();
+        Thread.sleep(4000);
         // A page at least: there is to be a ratio to it.
         System.out.println(Math.max(4, Resident.kilobytes() - before));
     }

@@ -1,0 +1,196 @@
+//! Larger blocks: memory and books in one, as those of [`slab`](super::slab).
+//!
+//! A block is an *extent* (Wilson et al., Dynamic storage allocation: A survey and critical review, 1995,
+//! call it a block of a segregated fit): a run of pages in one of a few *arenas*, its entry apart from the
+//! memory and found by the address. A thread takes from the arena that its number falls to, under a lock,
+//! and the extent goes back to the one it came from. What is free is found by [`fit`], lies together with
+//! what is free beside it, and is taken again from its low end: so a program that takes and frees over and
+//! over, whatever the sizes, stays on memory that its processor has at hand.
+//!
+//! Free memory goes back to the kernel when nobody has wanted it for a while ([`decay`](super::decay)).
+
+mod arena;
+mod fit;
+mod region;
+
+use super::slab::Left;
+use super::{Block, SiteId, Size, decay};
+use crate::error::Errno;
+use crate::os;
+use arena::{Arena, Tick, after};
+use core::sync::atomic::{AtomicU8, Ordering};
+use core::time::Duration;
+use region::{GRANULE, GRANULES, Granule, REGION};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Bytes of the largest block that is an extent. For larger ones the C library asks the kernel each time.
+pub(super) const LARGEST: usize = 16 << 20;
+
+/// With more, threads would meet less and share less of what is free.
+const ARENAS: usize = 4;
+
+static ALL: [Shared; ARENAS] = [const { Shared(Mutex::new(Arena::new())) }; ARENAS];
+
+/// A cache line each (two are fetched together).
+#[repr(align(128))]
+struct Shared(Mutex<Arena>);
+
+/// One thread at a time opens chunks.
+static OPENING: Mutex<()> = Mutex::new(());
+
+/// Between two pieces of work of the decay.
+const PAUSE: Duration = Duration::from_micros(50);
+
+static TICK: AtomicU8 = AtomicU8::new(1);
+
+/// Sets the addresses aside; before that nothing is taken.
+pub(super) fn open() {
+    if os::map::is_unlimited() {
+        // Without them there are no extents.
+        let _: Result<(), Errno> = REGION.reserve();
+    }
+}
+
+/// An extent in use: a block's memory and its entry.
+#[derive(Clone, Copy)]
+pub(super) struct Extent {
+    first: usize,
+    granule: &'static Granule,
+}
+
+/// An extent for so many bytes, not in the books yet.
+pub(super) fn take(bytes: usize) -> Option<Extent> {
+    if bytes == 0 || bytes > LARGEST {
+        return None;
+    }
+    let granules = bytes.div_ceil(GRANULE);
+    let own = os::thread_id() as usize % ARENAS;
+    let of = |arena: usize| Extent::of(locked(arena).take(granules)?);
+    of(own).or_else(|| add_chunk(own, granules)).or_else(|| (0..ARENAS).find_map(of))
+}
+
+/// An extent of an arena that gets one more chunk for it.
+#[cold]
+fn add_chunk(arena: usize, granules: usize) -> Option<Extent> {
+    decay::begin();
+    let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+    // Another thread may have given it one meanwhile.
+    if let Some(first) = locked(arena).take(granules) {
+        return Extent::of(first);
+    }
+    let chunk = REGION.open(arena).ok()?;
+    let mut arena = locked(arena);
+    arena.add(chunk);
+    Extent::of(arena.take(granules)?)
+}
+
+#[expect(clippy::indexing_slicing, reason = "a remainder is below its divisor")]
+fn locked(arena: usize) -> MutexGuard<'static, Arena> {
+    // No step under the lock panics.
+    ALL[arena % ARENAS].0.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whose a chunk is.
+fn owner(chunk: usize) -> usize {
+    REGION.chunk(chunk).map_or(0, |chunk| chunk.arena.load(Ordering::Relaxed))
+}
+
+/// Whether nobody but this module can have a block there.
+pub(super) fn is_here(address: *mut u8) -> bool {
+    REGION.contains(address)
+}
+
+/// The extent that begins at an address, or may have begun there once.
+#[inline]
+pub(super) fn find(address: *mut u8) -> Option<Extent> {
+    Extent::of(REGION.number_of(address)?)
+}
+
+/// Looks at every live block. Others come and go meanwhile; those of the chunk that is looked at wait, so
+/// `look` must be quick, and take or give no block.
+pub(super) fn for_each(mut look: impl FnMut(usize, &Block)) {
+    for chunk in 0..REGION.opened() {
+        locked(owner(chunk)).for_each(chunk, |first, granule| {
+            if let Some(block) = granule.entry.look() {
+                look(REGION.address(first).addr(), &block);
+            }
+        });
+    }
+}
+
+/// A step of time has gone by: what nobody has wanted since the last one goes back to the kernel.
+pub(super) fn decay() {
+    let now = after(TICK.load(Ordering::Relaxed));
+    TICK.store(now, Ordering::Relaxed);
+    for chunk in 0..REGION.opened() {
+        // Not under one lock: whoever wants to take something gets in between.
+        while locked(owner(chunk)).purge(chunk, now) {
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+fn now() -> Tick {
+    TICK.load(Ordering::Relaxed)
+}
+
+impl Extent {
+    #[inline]
+    fn of(first: usize) -> Option<Self> {
+        Some(Self { first, granule: REGION.granule(first)? })
+    }
+
+    fn arena(self) -> MutexGuard<'static, Arena> {
+        locked(owner(self.first / GRANULES))
+    }
+
+    pub(super) fn address(self) -> *mut u8 {
+        REGION.address(self.first)
+    }
+
+    /// Puts the block into the books.
+    #[inline]
+    pub(super) fn enter(self, block: &Block) {
+        self.granule.entry.enter(block);
+    }
+
+    /// Takes the block out of the books: it is freed by `thread`, or moved. `None`: there is none.
+    #[inline]
+    pub(super) fn claim(self, thread: u32) -> Option<Size> {
+        // An entry is live only where a used extent begins, and always tells of the same address.
+        self.granule.entry.claim(thread)
+    }
+
+    /// The block in it, if one is live.
+    pub(super) fn look(self) -> Option<Block> {
+        self.granule.entry.look()
+    }
+
+    /// Where the block in it was taken, if that is known.
+    #[inline]
+    pub(super) fn site(self) -> Option<SiteId> {
+        self.granule.entry.site()
+    }
+
+    /// What is still told of the last block that began here, if none is live, or lies here.
+    pub(super) fn left(self) -> Option<Left> {
+        let left = self.granule.entry.left()?;
+        (!self.arena().is_inside(self.first)).then_some(left)
+    }
+
+    /// Makes it hold so many bytes where it is; false if there is no room. The block is not in the books, and
+    /// the caller's.
+    pub(super) fn resize(self, bytes: usize) -> bool {
+        let granules = bytes.div_ceil(GRANULE);
+        (1..=LARGEST).contains(&bytes) && self.arena().resize(self.first, granules, now())
+    }
+
+    /// Gives the memory back. The block is not in the books, and the caller's.
+    #[inline]
+    pub(super) fn give_back(self) {
+        self.arena().put(self.first, now());
+    }
+}
+
+#[cfg(test)]
+mod tests;

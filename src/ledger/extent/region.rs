@@ -1,0 +1,202 @@
+//! The addresses that extents lie at, and those of what is known of them: reserved once, opened step by
+//! step, so that an address tells by itself whether it may be an extent's.
+
+use crate::error::Errno;
+use crate::ledger::slab::Entry;
+use crate::os;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+
+/// Bytes that an extent is a multiple of, and begins at a multiple of.
+pub(super) const GRANULE: usize = 4 << 10;
+
+/// Bytes that are opened at a time. No extent reaches from one chunk to another.
+pub(super) const CHUNK: usize = 64 << 20;
+
+/// 16 GiB of extents. Addresses cost nothing; who needs more gets it from the C library.
+const MOST: usize = 256;
+
+/// Bytes of which it is known together when a part of them was last given back.
+pub(super) const UNIT: usize = 64 << 10;
+
+/// What is known of a granule, and of the extent that begins there if one does. Zeros are a granule in
+/// which none ever did.
+#[repr(C, align(64))]
+pub(super) struct Granule {
+    /// Of the block, live or the last one that was.
+    pub(super) entry: Entry,
+    /// The rest is the arena's, under its lock. The extent's granules.
+    granules: AtomicU32,
+    /// Those of the extent before it in the chunk; 0: it is the first.
+    before: AtomicU32,
+    /// Of a free one, its neighbours in its bin: their numbers and 1; 0 is none.
+    pub(super) next: AtomicU32,
+    pub(super) previous: AtomicU32,
+    is_free: AtomicBool,
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a chunk has fewer")]
+impl Granule {
+    pub(super) fn granules(&self) -> usize {
+        self.granules.load(Ordering::Relaxed) as usize
+    }
+
+    pub(super) fn set_granules(&self, granules: usize) {
+        self.granules.store(granules as u32, Ordering::Relaxed);
+    }
+
+    pub(super) fn before(&self) -> usize {
+        self.before.load(Ordering::Relaxed) as usize
+    }
+
+    pub(super) fn set_before(&self, granules: usize) {
+        self.before.store(granules as u32, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        self.is_free.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_free(&self, is_free: bool) {
+        self.is_free.store(is_free, Ordering::Relaxed);
+    }
+}
+
+/// What is known of a chunk.
+#[repr(C, align(4096))]
+pub(super) struct Chunk {
+    /// The rest is the arena's, under its lock. Whose chunk it is: set before it is opened.
+    pub(super) arena: AtomicUsize,
+    /// Whether it has units to look at: something was given back, and may still have its content.
+    pub(super) is_dirty: AtomicBool,
+    /// Of each unit, when something of it was last given back; 0: not since its content went back to the
+    /// kernel.
+    pub(super) given_back: [AtomicU8; CHUNK / UNIT],
+}
+
+/// What lies where. NULL before [`Region::reserve`].
+pub(super) struct Region {
+    extents: AtomicPtr<u8>,
+    granules: AtomicPtr<u8>,
+    chunks: AtomicPtr<u8>,
+    /// Chunks that can be used.
+    opened: AtomicUsize,
+}
+
+pub(super) static REGION: Region = Region {
+    extents: AtomicPtr::new(ptr::null_mut()),
+    granules: AtomicPtr::new(ptr::null_mut()),
+    chunks: AtomicPtr::new(ptr::null_mut()),
+    opened: AtomicUsize::new(0),
+};
+
+/// Granules of a chunk.
+pub(super) const GRANULES: usize = CHUNK / GRANULE;
+
+/// Bytes of what is known of a chunk's granules.
+const KNOWN: usize = GRANULES * size_of::<Granule>();
+
+impl Region {
+    /// Sets the addresses aside. Called once, before any other thread uses it.
+    ///
+    /// # Errors
+    /// There are not so many, or pages are too large: nothing is ever opened.
+    pub(super) fn reserve(&self) -> Result<(), Errno> {
+        if !GRANULE.is_multiple_of(os::page_size()) {
+            return Err(Errno::EINVAL);
+        }
+        let extents = os::map::reserve(MOST * (CHUNK + KNOWN + size_of::<Chunk>()))?;
+        let granules = extents.wrapping_add(MOST * CHUNK);
+        // What is known of a block takes a page, not a huge one. The blocks themselves lie as the machine has it
+        // for all memory.
+        // SAFETY: pages of ours.
+        unsafe { os::map::keep_small(granules, MOST * (KNOWN + size_of::<Chunk>())) };
+        self.granules.store(granules, Ordering::Relaxed);
+        self.chunks.store(granules.wrapping_add(MOST * KNOWN), Ordering::Relaxed);
+        // Release: who sees this one sees the others.
+        self.extents.store(extents, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether nobody else can have anything there.
+    pub(super) fn contains(&self, address: *mut u8) -> bool {
+        let extents = self.extents.load(Ordering::Acquire);
+        !extents.is_null() && address.addr().wrapping_sub(extents.addr()) < MOST * CHUNK
+    }
+
+    /// The number of the granule that begins at an address, if it is opened.
+    #[inline]
+    pub(super) fn number_of(&self, address: *mut u8) -> Option<usize> {
+        // Acquire: where something is opened, its addresses are known.
+        let opened = self.opened.load(Ordering::Acquire);
+        let offset = address.addr().wrapping_sub(self.extents.load(Ordering::Relaxed).addr());
+        (offset < opened * CHUNK && offset.is_multiple_of(GRANULE)).then_some(offset / GRANULE)
+    }
+
+    /// Where a granule begins.
+    pub(super) fn address(&self, granule: usize) -> *mut u8 {
+        self.extents.load(Ordering::Relaxed).wrapping_add(granule * GRANULE)
+    }
+
+    /// What is known of the granule of that number.
+    #[inline]
+    pub(super) fn granule(&self, number: usize) -> Option<&'static Granule> {
+        if number >= self.opened.load(Ordering::Acquire) * GRANULES {
+            return None;
+        }
+        let granules = self.granules.load(Ordering::Relaxed);
+        let granule = granules.wrapping_add(number * size_of::<Granule>());
+        // SAFETY: opened, so it can be read and written for as long as the process lives; it is aligned,
+        // atomics all over, for which the kernel's zeros are values.
+        Some(unsafe { &*granule.cast::<Granule>() })
+    }
+
+    /// What is known of the chunk of that number.
+    #[inline]
+    pub(super) fn chunk(&self, number: usize) -> Option<&'static Chunk> {
+        if number >= self.opened.load(Ordering::Acquire) {
+            return None;
+        }
+        let chunk = self.chunks.load(Ordering::Relaxed).wrapping_add(number * size_of::<Chunk>());
+        // SAFETY: as above.
+        Some(unsafe { &*chunk.cast::<Chunk>() })
+    }
+
+    /// Chunks that can be used.
+    pub(super) fn opened(&self) -> usize {
+        self.opened.load(Ordering::Acquire)
+    }
+
+    /// Makes the next chunk usable, for that arena; one thread at a time. Its number.
+    ///
+    /// # Errors
+    /// The kernel has no memory for it, or there are no such addresses.
+    pub(super) fn open(&self, arena: usize) -> Result<usize, Errno> {
+        let number = self.opened.load(Ordering::Relaxed);
+        if number >= MOST || self.extents.load(Ordering::Acquire).is_null() {
+            return Err(Errno::ENOMEM);
+        }
+        let parts =
+            [(&self.extents, CHUNK), (&self.granules, KNOWN), (&self.chunks, size_of::<Chunk>())];
+        for (start, each) in parts {
+            let pages = start.load(Ordering::Relaxed).wrapping_add(number * each);
+            // SAFETY: pages of ours, within what was reserved.
+            unsafe { os::map::open(pages, each) }?;
+        }
+        let chunk = self.chunks.load(Ordering::Relaxed).wrapping_add(number * size_of::<Chunk>());
+        // SAFETY: just opened, and aligned; atomics all over.
+        unsafe { &*chunk.cast::<Chunk>() }.arena.store(arena, Ordering::Relaxed);
+        // Release: who sees it opened may touch it.
+        self.opened.store(number + 1, Ordering::Release);
+        Ok(number)
+    }
+
+    /// Gives the content of granules back to the kernel. If it can't be, they keep it.
+    ///
+    /// # Safety
+    /// They are opened, and of free extents of an arena that is locked.
+    pub(super) unsafe fn forget(&self, first: usize, granules: usize) {
+        // SAFETY: pages of ours; the caller guarantees the rest.
+        let _ = unsafe { os::map::forget(self.address(first), granules * GRANULE) };
+    }
+}
