@@ -36,8 +36,9 @@ pub(super) enum Counter {
 
 static TOTALS: counter::Counters<7> = counter::Counters::new();
 
-pub(super) fn add(counter: Counter, amount: usize) {
-    TOTALS.add(counter as usize, amount as u64);
+/// Counts a `send` or `recv` and its bytes.
+pub(super) fn add_transfer(calls: Counter, bytes: Counter, amount: usize) {
+    TOTALS.add_all([(calls as usize, 1), (bytes as usize, amount as u64)]);
 }
 
 /// Counts a call, from now until it is dropped.
@@ -45,14 +46,14 @@ pub(super) struct Call(());
 
 impl Call {
     pub(super) fn begin(kind: Counter) -> Self {
-        add(kind, 1);
+        TOTALS.add(kind as usize, 1);
         Self(())
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        add(Counter::Ended, 1);
+        TOTALS.add(Counter::Ended as usize, 1);
     }
 }
 
