@@ -55,6 +55,8 @@ pub(crate) struct Program {
     pub(crate) main: &'static str,
     pub(crate) arguments: Vec<String>,
     pub(crate) flags: &'static [&'static str],
+    /// More options for the agent, with a comma before each.
+    pub(crate) options: &'static str,
     /// A limit of direct memory: the JVM's own, or else the agent's.
     pub(crate) limit: Option<&'static str>,
     /// The port of an [`OtherEnd`](crate::other_end::OtherEnd) is its last argument.
@@ -102,6 +104,9 @@ const WRITES: [(u64, f64); 10] = [
     (4 * MIBI, 0.7),
 ];
 
+/// The ways of a stream's write, and the agent's options for them.
+const MODES: [(&str, &str); 2] = [("socketWrite0", ""), ("lean socketWrite0", ",socket=lean")];
+
 /// The peers, and their names in `bench.Peers`.
 const PEERS: [(&str, &str); 8] = [
     ("allocateDirect", "JDK"),
@@ -122,7 +127,7 @@ pub(crate) fn cases(is_test: bool) -> Vec<Case> {
     let mut cases = buffers();
     cases.push(burst(if is_test { 16 } else { 512 }));
     cases.extend(sockets(if is_test { 4 } else { 20_000 }));
-    cases.extend(blocked(if is_test { 4 } else { 100 }));
+    cases.extend(blocked(if is_test { (4, 5) } else { (100, 10_000) }));
     cases.push(waiter(if is_test { 1 } else { 9 }));
     cases.extend([("1 thread", 1), ("2 threads", 2)].map(|(name, threads)| Case {
         name: format!("reserve + unreserve, {name}"),
@@ -183,7 +188,7 @@ fn burst(megabytes: u32) -> Case {
 
 /// Calls of a socket; at most so many in a batch.
 fn sockets(most: u64) -> Vec<Case> {
-    let case = |name: String, how: &str, size: u64, jdks, target| Case {
+    let case = |name: String, options, how: &str, size: u64, jdks, target| Case {
         name,
         unit: NS,
         jdks,
@@ -196,24 +201,32 @@ fn sockets(most: u64) -> Vec<Case> {
                 (64 * MIBI / size).min(most).to_string(),
             ],
             flags: &["-XX:+UseSerialGC", "-Xmx64m"],
+            options,
             has_other_end: true,
             ..Program::default()
         }),
     };
-    let streams = WRITES.map(|(size, target)| {
-        case(format!("CPU of socketWrite0, {}", bytes(size)), "stream", size, STREAMS, target)
+    let streams = MODES.iter().flat_map(|(name, options)| {
+        WRITES.map(|(size, target)| {
+            let name = format!("CPU of {name}, {}", bytes(size));
+            case(name, *options, "stream", size, STREAMS, target)
+        })
     });
     let channels =
         [("write of 1 KiB", "write"), ("read of 1 KiB", "read"), ("gather of 16", "gather")].map(
-            |(name, how)| case(format!("CPU of a channel's {name}"), how, KIBI, 17..NEWEST, 1.0),
+            |(name, how)| {
+                case(format!("CPU of a channel's {name}"), "", how, KIBI, 17..NEWEST, 1.0)
+            },
         );
-    streams.into_iter().chain(channels).collect()
+    streams.chain(channels).collect()
 }
 
-fn blocked(threads: u32) -> [Case; 2] {
-    [("socketWrite0", "stream", STREAMS), ("a channel's write", "channel", 17..NEWEST)].map(
-        |(name, how, jdks)| Case {
-            name: format!("held by a thread in {name} of 1 MiB"),
+/// Threads that are blocked: some, and many.
+fn blocked((some, many): (u32, u32)) -> Vec<Case> {
+    let case = |threads: u32, name: &str, options, how: &str, jdks| {
+        let who = if threads == some { "a thread" } else { "each of 10,000 threads" };
+        Case {
+            name: format!("held by {who} in {name} of 1 MiB"),
             unit: KIB,
             jdks,
             target: Some(Target::Ours(16.0)),
@@ -227,11 +240,17 @@ fn blocked(threads: u32) -> [Case; 2] {
                     "-XX:+AlwaysPreTouch",
                     "-XX:MaxDirectMemorySize=1g",
                 ],
+                options,
                 has_other_end: true,
                 ..Program::default()
             }),
-        },
-    )
+        }
+    };
+    let streams = MODES.map(|(name, options)| case(some, name, options, "stream", STREAMS));
+    let [_, (lean, options)] = MODES;
+    let many = case(many, lean, options, "stream", STREAMS);
+    let channel = case(some, "a channel's write", "", "channel", 17..NEWEST);
+    streams.into_iter().chain([many, channel]).collect()
 }
 
 fn waiter(rounds: u32) -> Case {

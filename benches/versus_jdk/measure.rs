@@ -51,12 +51,12 @@ impl Bench {
 
     /// The flag that makes a JVM that side's, if it takes one, and limits direct memory by that side's
     /// means. A native that can't be ours ends the program: no figure of the stock JVM passes for ours.
-    fn flag(&self, side: Side, limit: Option<&str>) -> Option<String> {
+    fn flag(&self, side: Side, limit: Option<&str>, options: &str) -> Option<String> {
         match side {
             Side::Stock => limit.map(|limit| format!("-XX:MaxDirectMemorySize={limit}")),
             Side::Ours => {
                 let limit = limit.map(|limit| format!(",limit={limit}")).unwrap_or_default();
-                Some(format!("-agentpath:{}=strict{limit}", self.agent.display()))
+                Some(format!("-agentpath:{}=strict{limit}{options}", self.agent.display()))
             }
         }
     }
@@ -64,7 +64,7 @@ impl Bench {
     fn program(&self, jdk: &Jdk, side: Side, program: &Program) -> Result<f64, String> {
         let other_end = if program.has_other_end { Some(OtherEnd::start()?) } else { None };
         let mut java = jdk.java();
-        java.args(self.flag(side, program.limit)).args(program.flags);
+        java.args(self.flag(side, program.limit, program.options)).args(program.flags);
         java.args(["-cp", &self.class_path, program.main]).args(&program.arguments);
         java.args(other_end.as_ref().map(|end| end.port().to_string()));
         let text = output(&mut java)?;
@@ -80,7 +80,7 @@ impl Bench {
         arguments: &[String],
     ) -> Result<f64, String> {
         let mut java = jdk.java();
-        let flag = self.flag(side, None);
+        let flag = self.flag(side, None, "");
         // Other benchmarks on the machine are not JMH's to forbid.
         java.arg("-Djmh.ignoreLock=true");
         if self.is_test {
@@ -109,7 +109,7 @@ impl Bench {
 
     fn start(&self, jdk: &Jdk, side: Side) -> Result<f64, String> {
         let mut java = jdk.java();
-        java.args(self.flag(side, None)).args(["-cp", &self.class_path, "bench.Start"]);
+        java.args(self.flag(side, None, "")).args(["-cp", &self.class_path, "bench.Start"]);
         let start = Instant::now();
         output(&mut java)?;
         Ok(start.elapsed().as_secs_f64() * 1e3)

@@ -28,6 +28,7 @@ use crate::bits;
 use crate::boundary::guard;
 use crate::jni::natives::{self, Group, JDK, JdkNative};
 use crate::ledger;
+use crate::net;
 use crate::os;
 use crate::report::{limit_text, set_runtime};
 use core::ffi::{CStr, c_char, c_void};
@@ -206,6 +207,7 @@ fn start(
     if options.allocator == Allocator::Jdk {
         ledger::take_from_runtime();
     }
+    net::set_write_mode(options.socket);
     natives::set_agent(jdk);
     set_runtime(Box::new(report::ThisJvm));
     if options.verbose {

@@ -4,6 +4,7 @@
 //! allowed, and the VM does not start.
 
 use crate::ledger::Misuse;
+use crate::net::WriteMode;
 use crate::report::Format;
 use core::time::Duration;
 use std::fmt;
@@ -27,6 +28,8 @@ pub(super) struct Options {
     pub(super) misuse: Misuse,
     /// So many of a hundred blocks are guarded.
     pub(super) guard: Option<u8>,
+    /// How arrays are written to sockets.
+    pub(super) socket: WriteMode,
     /// Whether reports can be asked for from outside.
     pub(super) serve: bool,
     /// Every binding is told on stderr.
@@ -48,6 +51,7 @@ impl Default for Options {
             icebergs: None,
             misuse: Misuse::Known,
             guard: None,
+            socket: WriteMode::Jdk,
             serve: true,
             verbose: false,
             strict: false,
@@ -152,8 +156,8 @@ impl fmt::Display for BadOption {
 const ALL: &str = "limit=SIZE|N%, natives=memory,net,nio, allocator=offheap|jdk, \
                    report=FILE|stderr, format=text|json|collapsed|html|prometheus, \
                    metrics=FILE|PORT|HOST:PORT, sample=SIZE, icebergs=report|collect, share=N%, \
-                   interval=TIME, misuse=off|warn|abort, guard=N%, serve=on|off, \
-                   verbose, strict";
+                   interval=TIME, misuse=off|warn|abort, guard=N%, socket=jdk|lean, \
+                   serve=on|off, verbose, strict";
 const LIMIT: &str = "limit=SIZE, a number above 0 with k, m or g, such as limit=512m, or limit=N% \
                      of the container's memory, 1% to 100%";
 const LIMIT_NATIVES: &str = "limit= only with the natives that it limits: natives=memory";
@@ -171,6 +175,7 @@ const INTERVAL: &str = "interval=TIME, a number above 0 with ms, s or m, such as
 const WITH_COLLECT: &str = "share= and interval= only with icebergs=collect";
 const MISUSE: &str = "misuse=off, misuse=warn or misuse=abort";
 const GUARD: &str = "guard=N% of the blocks, 1% to 100%";
+const SOCKET: &str = "socket=jdk or socket=lean";
 const SERVE: &str = "serve=on or serve=off";
 const FLAG: &str = "verbose and strict without a value";
 const ONCE: &str = "each option once";
@@ -254,6 +259,9 @@ impl Options {
                     let interval = value.and_then(duration);
                     collect_interval = Some((word, interval.ok_or_else(|| bad(INTERVAL))?));
                 }
+                ("socket", Some("jdk")) => options.socket = WriteMode::Jdk,
+                ("socket", Some("lean")) => options.socket = WriteMode::Lean,
+                ("socket", _) => return Err(bad(SOCKET)),
                 ("serve", Some("on")) => options.serve = true,
                 ("serve", Some("off")) => options.serve = false,
                 ("serve", _) => return Err(bad(SERVE)),
@@ -415,14 +423,15 @@ mod tests {
             })),
             misuse: Misuse::Abort,
             guard: Some(5),
+            socket: WriteMode::Lean,
             serve: false,
             verbose: true,
             strict: true,
         };
         let forward = "limit=64m,natives=memory,nio,allocator=jdk,report=/tmp/report-%p-%%.json,\
                        format=json,metrics=9400,sample=0,icebergs=collect,share=40%,interval=5m,\
-                       misuse=abort,guard=5%,serve=off,verbose,strict";
-        let backward = "guard=5%,serve=off,strict,misuse=abort,interval=300s,verbose,share=40%,icebergs=collect,\
+                       misuse=abort,guard=5%,socket=lean,serve=off,verbose,strict";
+        let backward = "guard=5%,serve=off,socket=lean,strict,misuse=abort,interval=300s,verbose,share=40%,icebergs=collect,\
                         metrics=127.0.0.1:9400,sample=0k,format=json,report=/tmp/report-%p-%%.json,allocator=jdk,\
                         natives=nio,memory,limit=65536k";
         assert_eq!(parse(forward).unwrap(), expected);
@@ -517,6 +526,8 @@ mod tests {
             ("sample=-1", "sample=-1", SAMPLE),
             ("sample", "sample", SAMPLE),
             ("sample=1%", "sample=1%", SAMPLE),
+            ("socket", "socket", SOCKET),
+            ("socket=pinned", "socket=pinned", SOCKET),
             ("serve", "serve", SERVE),
             ("serve=", "serve=", SERVE),
             ("serve=no", "serve=no", SERVE),

@@ -158,6 +158,38 @@ struct Waiter {
     capacity: u64,
 }
 
+/// The queue, under its lock. Who is granted something is woken when the lock is free again: woken
+/// before, it would run into the lock, and go back to sleep for it.
+struct Locked<'b> {
+    queue: MutexGuard<'b, Queue>,
+    /// Dropped after the guard: fields go in this order.
+    ringing: Ringing<'b>,
+}
+
+/// Bells that are rung when this is dropped, a bit each.
+struct Ringing<'b> {
+    bells: &'b [Condvar; BELLS],
+    which: u16,
+}
+
+const _: () = assert!(BELLS <= 16, "more bells than bits");
+
+impl Ringing<'_> {
+    fn add(&mut self, ticket: usize) {
+        self.which |= 1 << (ticket % BELLS);
+    }
+}
+
+impl Drop for Ringing<'_> {
+    fn drop(&mut self) {
+        for (bell, condvar) in self.bells.iter().enumerate() {
+            if self.which & 1 << bell != 0 {
+                condvar.notify_all();
+            }
+        }
+    }
+}
+
 /// What has been. Not the model checker's atomics: no decision hangs on them.
 struct History {
     peak_reserved: core::sync::atomic::AtomicU64,
@@ -313,7 +345,7 @@ impl Budget {
     fn serve(&self) {
         fence(Ordering::SeqCst);
         if self.total.load(Ordering::Relaxed) & WAITERS != 0 {
-            self.grant(&mut self.lock());
+            self.grant(&mut self.lock_to_grant());
         }
     }
 
@@ -429,9 +461,9 @@ impl Budget {
     /// `EINVAL` if negative.
     pub fn set_max_memory(&self, max: i64) -> Result<(), Errno> {
         let max = figure(max)?;
-        let mut queue = self.lock();
-        queue.max_is_set = true;
-        self.change_max(max, &mut queue);
+        let mut locked = self.lock_to_grant();
+        locked.queue.max_is_set = true;
+        self.change_max(max, &mut locked);
         Ok(())
     }
 
@@ -442,9 +474,9 @@ impl Budget {
     /// `EINVAL` if negative.
     pub fn set_default_max_memory(&self, max: i64) -> Result<(), Errno> {
         let max = figure(max)?;
-        let mut queue = self.lock();
-        if !queue.max_is_set {
-            self.change_max(max, &mut queue);
+        let mut locked = self.lock_to_grant();
+        if !locked.queue.max_is_set {
+            self.change_max(max, &mut locked);
         }
         Ok(())
     }
@@ -535,8 +567,8 @@ impl Budget {
             }
         }
         self.fit(word, capacity)?;
-        let mut queue = self.lock();
-        self.grant(&mut queue);
+        let mut locked = self.lock_to_grant();
+        self.grant(&mut locked);
         self.take(capacity)
     }
 
@@ -567,7 +599,7 @@ impl Budget {
             })
             .map_err(|_| Errno::EINVAL)?;
         if word & WAITERS != 0 {
-            self.grant(&mut self.lock());
+            self.grant(&mut self.lock_to_grant());
         }
         Ok(())
     }
@@ -623,16 +655,20 @@ impl Budget {
         Ok(())
     }
 
-    fn change_max(&self, max: u64, queue: &mut Queue) {
+    fn change_max(&self, max: u64, locked: &mut Locked<'_>) {
         // Counting them takes a look at every thread: only where there can be any.
         self.has_tallied.store(self.unlimited.ever().count > 0, Ordering::Relaxed);
         self.max.store(max, Ordering::Relaxed);
-        self.grant(queue);
+        self.grant(locked);
     }
 
     /// No code of ours panics under this lock, and each step under it leaves the queue whole.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_to_grant(&self) -> Locked<'_> {
+        Locked { queue: self.lock(), ringing: Ringing { bells: &self.bells, which: 0 } }
     }
 
     #[expect(clippy::indexing_slicing, reason = "a remainder is below its divisor")]
@@ -642,7 +678,8 @@ impl Budget {
 
     /// Queues for `capacity`, which may be granted at once. `ENOMEM` if the queue can't grow.
     fn enqueue(&self, capacity: u64) -> Result<Waiting<'_>, Errno> {
-        let mut queue = self.lock();
+        let mut locked = self.lock_to_grant();
+        let queue = &mut *locked.queue;
         queue.waiters.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         let ticket = queue.next_ticket;
         queue.next_ticket = ticket.wrapping_add(1);
@@ -650,16 +687,16 @@ impl Budget {
         self.total.fetch_or(WAITERS, Ordering::Relaxed);
         // See `serve_after_tally`.
         fence(Ordering::SeqCst);
-        self.grant(&mut queue);
+        self.grant(&mut locked);
         Ok(Waiting { budget: self, ticket, capacity })
     }
 
-    /// Takes capacity in the name of each waiter that fits, and wakes it.
-    fn grant(&self, queue: &mut Queue) {
+    /// Takes capacity in the name of each waiter that fits; it is woken when the lock is free.
+    fn grant(&self, Locked { queue, ringing }: &mut Locked<'_>) {
         queue.waiters.retain(|waiter| {
             let waits = self.take(waiter.capacity).is_err();
             if !waits {
-                self.bell(waiter.ticket).notify_all();
+                ringing.add(waiter.ticket);
             }
             waits
         });
@@ -718,12 +755,12 @@ impl Waiting<'_> {
 
     /// The last try, and out of the queue.
     fn withdraw(&self) -> bool {
-        let mut queue = self.budget.lock();
+        let mut locked = self.budget.lock_to_grant();
         // A release may have made room and not yet come to the lock.
-        self.budget.grant(&mut queue);
-        let granted = self.is_granted_in(&queue);
-        queue.waiters.retain(|waiter| waiter.ticket != self.ticket);
-        self.budget.lower_flag_if_empty(&queue);
+        self.budget.grant(&mut locked);
+        let granted = self.is_granted_in(&locked.queue);
+        locked.queue.waiters.retain(|waiter| waiter.ticket != self.ticket);
+        self.budget.lower_flag_if_empty(&locked.queue);
         granted
     }
 }

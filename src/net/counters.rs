@@ -1,6 +1,7 @@
 //! What has gone through the sockets since the process began.
 
 use crate::counter;
+use crate::own;
 
 /// Totals of the process. Each figure is exact; they are read one after the other, so a total
 /// may be ahead of its neighbour by what happened in between.
@@ -36,8 +37,12 @@ pub(super) enum Counter {
 
 static TOTALS: counter::Counters<7> = counter::Counters::new();
 
-pub(super) fn add(counter: Counter, amount: usize) {
-    TOTALS.add(counter as usize, amount as u64);
+/// Counts a `send` or `recv` and its bytes.
+pub(super) fn add_transfer(calls: Counter, bytes: Counter, amount: usize) {
+    own::with(|own| {
+        TOTALS.add_by(own, calls as usize, 1);
+        TOTALS.add_by(own, bytes as usize, amount as u64);
+    });
 }
 
 /// Counts a call, from now until it is dropped.
@@ -45,14 +50,14 @@ pub(super) struct Call(());
 
 impl Call {
     pub(super) fn begin(kind: Counter) -> Self {
-        add(kind, 1);
+        TOTALS.add(kind as usize, 1);
         Self(())
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        add(Counter::Ended, 1);
+        TOTALS.add(Counter::Ended as usize, 1);
     }
 }
 

@@ -114,8 +114,7 @@ impl Blocking<'_> {
             unsafe { os::net::send(self.fd, buffer, len, flags) }
         });
         let bytes = self.transferred(result)?;
-        counters::add(Counter::Sends, 1);
-        counters::add(Counter::BytesSent, bytes);
+        counters::add_transfer(Counter::Sends, Counter::BytesSent, bytes);
         Ok(bytes)
     }
 
@@ -134,8 +133,7 @@ impl Blocking<'_> {
             unsafe { os::net::recv(self.fd, buffer, len, flags) }
         });
         let bytes = self.transferred(result)?;
-        counters::add(Counter::Receives, 1);
-        counters::add(Counter::BytesReceived, bytes);
+        counters::add_transfer(Counter::Receives, Counter::BytesReceived, bytes);
         Ok(bytes)
     }
 

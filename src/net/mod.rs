@@ -8,7 +8,8 @@
 //!   ends every call that is blocked on the descriptor with `EBADF`, and none of them uses the
 //!   number after it was given away;
 //! - bytes that have moved are reported, also when the close comes at the same moment;
-//! - the sequence of `send` and `recv` calls for given lengths is the JDK's.
+//! - the sequence of `send` and `recv` calls for given lengths is the JDK's, unless
+//!   [`WriteMode::Lean`] is asked for.
 //!
 //! Descriptors are plain numbers of sockets. All functions are for any thread, also several at
 //! once on one descriptor. They use the signal `SIGRTMAX - 2`, as the JDK's libnet does: a thread
@@ -32,4 +33,7 @@ mod tests;
 pub use buffer::{MAX_BUFFER_LEN, MAX_HEAP_BUFFER_LEN};
 pub use counters::{Counters, counters};
 pub use descriptor::{interrupt, net_dup2, net_read, net_send, net_socket_close, net_timeout};
-pub use stream::{ReadError, ReadOutcome, Sink, Source, WriteError, socket_read, socket_write};
+pub use stream::{
+    ReadError, ReadOutcome, Sink, Source, WriteError, WriteMode, set_write_mode, socket_read,
+    socket_write,
+};

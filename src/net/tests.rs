@@ -2,6 +2,7 @@
 
 mod close;
 mod descriptors;
+mod lean;
 mod signals;
 mod streams;
 

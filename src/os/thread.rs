@@ -19,6 +19,13 @@ pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Res
     spawned.map(drop)
 }
 
+/// The number of the processor that the calling thread was on a moment ago (`sched_getcpu`); 0 if the
+/// kernel does not say.
+pub(crate) fn processor() -> usize {
+    // SAFETY: no precondition.
+    usize::try_from(unsafe { libc::sched_getcpu() }).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

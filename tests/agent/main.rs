@@ -21,6 +21,7 @@ mod exposition;
 mod families;
 mod formats;
 mod icebergs;
+mod lean;
 mod limit;
 mod metrics;
 mod misuse;

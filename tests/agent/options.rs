@@ -54,6 +54,7 @@ fn options_that_are_not_understood_end_the_jvm_with_one_line_before_it_starts() 
         ("format=xml", "json"),
         ("metrics=65536", "HOST:PORT"),
         ("report=%q", "%p"),
+        ("socket=pinned", "socket=lean"),
         ("serve=no", "serve=off"),
         ("strict=yes", "strict"),
     ];

@@ -4,9 +4,10 @@ use super::*;
 use crate::error::Errno;
 use crate::net::descriptor::blocking;
 use crate::net::descriptor::tests::operations_on;
+use crate::net::stream::socket_write_in;
 use crate::net::{
-    MAX_HEAP_BUFFER_LEN, ReadError, WriteError, interrupt, net_dup2, net_read, net_socket_close,
-    net_timeout, socket_read, socket_write,
+    MAX_HEAP_BUFFER_LEN, ReadError, WriteError, WriteMode, interrupt, net_dup2, net_read,
+    net_socket_close, net_timeout, socket_read, socket_write,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// Every way to be blocked on a descriptor, by name; the answer is the error it ended with.
 type Blocked = (&'static str, fn(c_int) -> Option<Errno>);
-const WAYS_TO_BLOCK: [Blocked; 7] = [
+const WAYS_TO_BLOCK: [Blocked; 9] = [
     ("net_read", |fd| {
         let mut byte = 0;
         // SAFETY: one byte.
@@ -26,10 +27,15 @@ const WAYS_TO_BLOCK: [Blocked; 7] = [
     ("net_timeout with a limit", |fd| net_timeout(fd, 60_000).err()),
     ("socket_read", |fd| read_error(fd, 0)),
     ("socket_read with a timeout", |fd| read_error(fd, 60_000)),
-    ("socket_write", write_error),
+    ("socket_write", |fd| write_error(fd, WriteMode::Jdk)),
     ("socket_write that waits", |fd| {
         set_nonblocking(fd);
-        write_error(fd)
+        write_error(fd, WriteMode::Jdk)
+    }),
+    ("lean socket_write", |fd| write_error(fd, WriteMode::Lean)),
+    ("lean socket_write that waits", |fd| {
+        set_nonblocking(fd);
+        write_error(fd, WriteMode::Lean)
     }),
 ];
 
@@ -40,8 +46,9 @@ fn read_error(fd: c_int, timeout: i32) -> Option<Errno> {
     }
 }
 
-fn write_error(fd: c_int) -> Option<Errno> {
-    match socket_write(fd, &mut Recorder::default(), usize::MAX, libc::MSG_NOSIGNAL, true) {
+fn write_error(fd: c_int, mode: WriteMode) -> Option<Errno> {
+    let (source, flags) = (&mut Recorder::default(), libc::MSG_NOSIGNAL);
+    match socket_write_in(mode, fd, source, usize::MAX, flags, true) {
         Err(WriteError::Send(errno)) => Some(errno),
         _ => None,
     }

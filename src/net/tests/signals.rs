@@ -1,7 +1,8 @@
 //! Signals in the middle of everything.
 
 use super::*;
-use crate::net::{ReadOutcome, net_timeout, socket_read, socket_write, wakeup};
+use crate::net::stream::socket_write_in;
+use crate::net::{ReadOutcome, WriteMode, net_timeout, socket_read, wakeup};
 use crate::os::signal::{Thread, current_thread};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -38,6 +39,12 @@ fn under_signals<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -
 
 #[test]
 fn a_storm_of_signals_loses_no_byte_and_doubles_none() {
+    for mode in [WriteMode::Jdk, WriteMode::Lean] {
+        storm(mode);
+    }
+}
+
+fn storm(mode: WriteMode) {
     const LEN: usize = 8_000_000;
     let (fd, peer) = tcp_pair();
     let received = Arc::new(AtomicUsize::new(0));
@@ -59,14 +66,15 @@ fn a_storm_of_signals_loses_no_byte_and_doubles_none() {
     });
     let (bytes, signals) = within(Duration::from_secs(60), move || {
         let (result, signals) = under_signals(move || {
-            socket_write(fd, &mut Recorder::default(), LEN, libc::MSG_NOSIGNAL, true)
+            let (source, flags) = (&mut Recorder::default(), libc::MSG_NOSIGNAL);
+            socket_write_in(mode, fd, source, LEN, flags, true)
         });
         assert_eq!(result, Ok(LEN));
         close_plainly([fd]);
         let (bytes, more) = reader.join().unwrap();
         (bytes, signals.min(more))
     });
-    assert!(bytes == pattern_of(LEN), "{} of {LEN} bytes", bytes.len());
+    assert!(bytes == pattern_of(LEN), "{mode:?}: {} of {LEN} bytes", bytes.len());
     assert_eq!(received.load(Ordering::Relaxed), LEN);
     assert!(signals > 0);
     close_plainly([peer]);

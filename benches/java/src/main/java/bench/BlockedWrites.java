@@ -8,12 +8,13 @@ import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * Threads that are blocked because nobody reads what they write: {@code BlockedWrites stream|channel THREADS SIZE PORT}.
- * Prints the kilobytes that are resident for each, beyond what a thread with an open connection has anyway.
+ * Prints the kilobytes that are resident for each, beyond what a thread has anyway that has an open connection and has
+ * written a byte to it: the JVM's own memory for a thread comes with its first calls.
  */
 public final class BlockedWrites {
 
     interface Write {
-        void run() throws Exception;
+        void run(byte[] content) throws Exception;
     }
 
     private BlockedWrites() {}
@@ -40,14 +41,15 @@ public final class BlockedWrites {
         CountDownLatch ready = new CountDownLatch(threads);
         CountDownLatch start = new CountDownLatch(1);
         for (int i = 0; i < threads; i++) {
-            Write write = how.equals("stream") ? stream(content, port) : channel(content, port);
+            Write write = how.equals("stream") ? stream(port) : channel(port);
             new Thread(() -> {
-                ready.countDown();
                 try {
+                    write.run(new byte[1]);
+                    ready.countDown();
                     start.await();
                     while (true) {
                         writes.incrementAndGet();
-                        write.run();
+                        write.run(content);
                     }
                 } catch (Exception e) {
                     throw new IllegalStateException(e);
@@ -58,14 +60,14 @@ public final class BlockedWrites {
         return start;
     }
 
-    private static Write stream(byte[] content, int port) throws Exception {
+    private static Write stream(int port) throws Exception {
         OutputStream out = OtherEnd.HOLDS.socket(port).getOutputStream();
-        return () -> out.write(content);
+        return out::write;
     }
 
-    private static Write channel(byte[] content, int port) throws Exception {
+    private static Write channel(int port) throws Exception {
         SocketChannel channel = OtherEnd.HOLDS.channel(port);
-        return () -> channel.write(ByteBuffer.wrap(content));
+        return content -> channel.write(ByteBuffer.wrap(content));
     }
 
     /** The resident kilobytes, once nobody writes any more and they have stayed the same for a while. */

@@ -24,14 +24,22 @@ enum OtherEnd {
 
     Socket socket(int port) throws IOException {
         Socket socket = new Socket(InetAddress.getLoopbackAddress(), port);
-        socket.setTcpNoDelay(true);
+        prepare(socket);
         socket.getOutputStream().write(role);
         return socket;
     }
 
+    private void prepare(Socket socket) throws IOException {
+        socket.setTcpNoDelay(true);
+        if (this == HOLDS) {
+            // What lies in thousands of full sockets would be more than the system has for all of TCP.
+            socket.setSendBufferSize(1 << 12);
+        }
+    }
+
     SocketChannel channel(int port) throws IOException {
         SocketChannel channel = SocketChannel.open(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
-        channel.socket().setTcpNoDelay(true);
+        prepare(channel.socket());
         channel.write(ByteBuffer.wrap(new byte[] {role}));
         return channel;
     }

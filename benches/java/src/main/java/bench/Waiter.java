@@ -12,6 +12,8 @@ import java.util.Random;
  */
 public final class Waiter {
     private static final int SIZE = 1 << 16;
+    /** One of them is not what the waiter lacks. */
+    private static final int SMALL = 1 << 10;
 
     private Waiter() {}
 
@@ -21,6 +23,9 @@ public final class Waiter {
         for (int i = 0; i < 20_000; i++) {
             Release.free(ByteBuffer.allocateDirect(SIZE));
         }
+        ArrayDeque<ByteBuffer> small = new ArrayDeque<>();
+        small.push(ByteBuffer.allocateDirect(SMALL));
+        small.push(ByteBuffer.allocateDirect(SMALL));
         ArrayDeque<ByteBuffer> held = fill();
         int rounds = Integer.parseInt(args[0]);
         Exchanger<ByteBuffer> exchanger = new Exchanger<>();
@@ -45,6 +50,11 @@ public final class Waiter {
             exchanger.exchange(null);
             // After the collection that comes first, before the JDK gives up, and not in step with its pauses.
             Thread.sleep(100 + random.nextInt(300));
+            // Who releases is at work, and has its code in the cache: it is the way to the waiter that is looked at.
+            for (int j = 0; j < 1000; j++) {
+                Release.free(small.pop());
+                small.push(ByteBuffer.allocateDirect(SMALL));
+            }
             long released = System.nanoTime();
             Release.free(held.pop());
             held.push(exchanger.exchange(null));

@@ -1,0 +1,74 @@
+//! `socket=lean`: programs do what they do otherwise, and no thread holds much while it is blocked.
+
+use crate::agentpath;
+use crate::common::jdk::{self, Jdk, on_each, programs};
+use crate::common::trace;
+use crate::pair::{arguments, ours, stock};
+use crate::program::{LIMIT, assert_same, java, number, read_report, report_file, run};
+use crate::same::plain;
+use std::process::Command;
+
+#[test]
+fn streams_do_what_the_jdks_do() {
+    on_each(&jdk::with_socket_write0(), |jdk| {
+        // The others close and share sockets in all the ways that threads can.
+        let cases = ["streams: ", "threads: "];
+        let stock = run(java(jdk, None).args(plain(jdk)).arg("same.Main").args(cases));
+        let file = report_file(&format!("lean-{}", jdk.version));
+        let options = format!("socket=lean,report={}", file.display());
+        let lean = run(java(jdk, Some(&options)).args(plain(jdk)).arg("same.Main").args(cases));
+        let what = format!("JDK {}, lean", jdk.version);
+        assert!(stock.stdout.lines().count() > 300, "{what}: {stock:?}");
+        assert_same(&what, &stock, &lean);
+        let sent = number(&read_report(&file), "/sockets/bytes_sent");
+        assert!(sent > 10_000_000, "{what}: {sent} bytes sent by ours");
+    });
+}
+
+#[test]
+fn no_thread_that_only_a_close_can_wake_is_forgotten() {
+    on_each(&jdk::with_socket_write0(), |jdk| {
+        let mut program = arguments!["-cp", programs(), "CloseStorm", "20000", "3"];
+        program.splice(0..0, jdk.socket_write0_flags().iter().flat_map(|f| arguments![f]));
+        let stock = stock(jdk, &program, LIMIT);
+        let (lean, report) = ours(jdk, "socket=lean", &program, LIMIT);
+        assert_eq!(lean, stock, "JDK {}: left lean, right stock", jdk.version);
+        assert!(report.answered("java.net.SocketOutputStream", "socketWrite0") > 0);
+        assert_eq!(report.number("sockets", "blocked"), 0, "JDK {}", jdk.version);
+    });
+}
+
+/// Of a `sendto`: how many bytes it was given, and its flags.
+fn send(call: &str) -> Option<(usize, &str)> {
+    let (_, arguments) = call.strip_prefix("sendto(")?.split_once(", \"\", ")?;
+    let (len, rest) = arguments.split_once(", ")?;
+    Some((len.parse().ok()?, rest.split(", ").next()?))
+}
+
+fn sends(jdk: &Jdk, options: &str) -> Vec<String> {
+    let mut java: Command = jdk.java();
+    java.arg(agentpath(options)).args(jdk.socket_write0_flags()).arg("-cp").arg(programs());
+    let calls = trace::calls(java.args(["StreamCalls", "stock"]), "sendto", LIMIT);
+    assert!(calls.iter().all(|call| send(call).is_some()), "{calls:#?}");
+    calls
+}
+
+#[test]
+fn a_send_that_may_block_is_short() {
+    on_each(&jdk::with_socket_write0(), |jdk| {
+        let may_block = |calls: &[String]| -> Vec<usize> {
+            let sends = calls.iter().filter_map(|call| send(call));
+            sends.filter(|(_, flags)| !flags.contains("MSG_DONTWAIT")).map(|(len, _)| len).collect()
+        };
+        let calls = sends(jdk, "socket=lean");
+        // A write of one byte is the JDK's; others wait with a kilobyte, if at all.
+        assert!(
+            may_block(&calls).iter().all(|len| *len <= 1024),
+            "JDK {}: {calls:#?}",
+            jdk.version
+        );
+        assert!(calls.len() > may_block(&calls).len(), "JDK {}: {calls:#?}", jdk.version);
+        let default = may_block(&sends(jdk, ""));
+        assert!(default.contains(&131_072), "JDK {}: {default:?}", jdk.version);
+    });
+}
