@@ -198,9 +198,13 @@ fn a_block_keeps_its_content_wherever_it_moves() {
         .into_iter()
         .chain([2000, 1, extent, extent + 1, extent + 5000, extent, 3000, extent + 1, 50, 7]);
     for bytes in sizes {
+        let is_ours = home::find(block).is_some();
         // SAFETY: a live block of this thread's.
         let moved = unsafe { reallocate(&Library, Owner::Library, block, bytes, None) };
         block = moved.unwrap().unwrap();
+        // A small block keeps no whole pages.
+        let is_slot = matches!(home::find(block), Some(Home::Slot(_)));
+        assert!(!is_ours || is_slot == (bytes <= slot), "{before} to {bytes}");
         let common = before.min(bytes);
         // SAFETY: as above, so long.
         let content = unsafe { core::slice::from_raw_parts_mut(block, bytes) };
