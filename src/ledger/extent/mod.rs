@@ -7,7 +7,7 @@
 //! what is free beside it, and is taken again from its low end: so a program that takes and frees over and
 //! over, whatever the sizes, stays on memory that its processor has at hand.
 //!
-//! Free memory goes back to the kernel when nobody has wanted it for a while ([`decay`](super::decay)).
+//! Free memory goes back to the kernel when nobody has wanted it for a while ([`mod@decay`]).
 
 mod arena;
 mod fit;

@@ -9,7 +9,7 @@
 //! compare-and-swap ([`shared`]). A span that is used up has no owner; when a quarter of it is free again
 //! it is in its class's list, for the next thread that needs one; when all of it is, any class may have it,
 //! but for a few that each class keeps. Its memory goes back to the kernel when nobody has wanted it for a
-//! while ([`decay`](super::decay)).
+//! while ([`mod@decay`]).
 //!
 //! The addresses are set aside by [`open`] at once. What does not fit, and what is larger than
 //! [`class::LARGEST`], is not taken here.
