@@ -548,7 +548,8 @@ impl Budget {
     /// The word of `total` once `capacity` is taken, if the limit allows it.
     fn fit(&self, word: u64, capacity: u64) -> Result<u64, Shortfall> {
         let total = word & !WAITERS;
-        let max = self.max.load(Ordering::Relaxed).saturating_sub(self.tallied());
+        // Acquire: who sees the limit sees whether blocks that came before it count.
+        let max = self.max.load(Ordering::Acquire).saturating_sub(self.tallied());
         // Both are below 2^63.
         match (total + capacity).checked_sub(max) {
             None | Some(0) => Ok(word + capacity),
@@ -658,7 +659,8 @@ impl Budget {
     fn change_max(&self, max: u64, locked: &mut Locked<'_>) {
         // Counting them takes a look at every thread: only where there can be any.
         self.has_tallied.store(self.unlimited.ever().count > 0, Ordering::Relaxed);
-        self.max.store(max, Ordering::Relaxed);
+        // Release: see `fit`.
+        self.max.store(max, Ordering::Release);
         self.grant(locked);
     }
 

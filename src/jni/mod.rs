@@ -46,8 +46,8 @@ fn native<'local, R: Default>(
     })
 }
 
-/// [`native`] with a `plain` case: most calls are of it, it can't fail, and needs nothing of the JVM. `None` is
-/// any other, and nothing was done.
+/// [`native`] with a `plain` case: most calls are of it, and it can't fail. (To sample a block it may call the
+/// JVM, and that our natives.) `None` is any other case, and nothing was done.
 #[inline]
 fn native_with_plain<'local, R: Default>(
     env: EnvUnowned<'local>,

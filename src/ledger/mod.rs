@@ -174,6 +174,9 @@ fn sampled(size: Size, doubled: Doubled) -> (Size, Option<SiteId>) {
     }
 }
 
+// See `Size::PACKED`.
+const _: () = assert!(extent::LARGEST < 1 << 25 && slab::LARGEST < extent::LARGEST);
+
 /// A block's size, and what little else is known of each: its owner, its family if the function tells
 /// that took it, and of a sampled one how far apart points lay.
 #[derive(Clone, Copy)]
@@ -383,7 +386,12 @@ pub(crate) fn allocate<A: Allocator>(
         {
             return Ok(block);
         }
-        let entered = take(own, allocator, owner, bytes).and_then(|taken| {
+        let taken = match owner {
+            // Its own memory has been tried.
+            Owner::Library if !guard::is_on() => allocator.allocate(owner, bytes).map(Taken::Plain),
+            _ => take(own, allocator, owner, bytes),
+        };
+        let entered = taken.and_then(|taken| {
             // SAFETY: no one but us has seen the block.
             unsafe { enter_or_give_back(own, allocator, taken, size) }.map_err(A::Error::from)
         });
@@ -585,15 +593,22 @@ pub(crate) unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> Resu
     })
 }
 
-/// [`free`] in the case that is plain and common: a block of our own. `done` is told of it. `None` is any
-/// other case, or that there is no such block, and nothing was done.
+/// [`free`] in the case that is plain and common: an address of our own. `done` is told of it. `None` is any
+/// other case, and nothing was done.
 ///
 /// # Safety
 /// As [`free`].
 #[inline]
 pub(crate) unsafe fn free_plain(address: *mut u8, done: impl FnOnce(&Own)) -> Option<()> {
     let home = home::find(address)?;
-    own::with(|own| free_own(own, address, home).then(|| done(own)))
+    own::with(|own| {
+        // That there is no block is settled: a moment later there may be one, of another's.
+        if !free_own(own, address, home) {
+            is_refused(address);
+        }
+        done(own);
+    });
+    Some(())
 }
 
 /// [`free`] of a block of our own. False: there is none, and nothing was done.

@@ -57,10 +57,7 @@ pub(super) fn is_sampled(own: &Own, bytes: u64) -> Option<Doubled> {
     match SETTINGS.mean.load(Ordering::Relaxed) {
         OFF => None,
         0 => Some(Doubled(0)),
-        mean => pass(left, bytes, || {
-            // A thread that is ending may have no place any more.
-            PLACE.try_with(|place| place.reach(left, bytes, mean)).unwrap_or(None)
-        }),
+        mean => pass(left, bytes, || PLACE.with(|place| place.reach(left, bytes, mean))),
     }
 }
 

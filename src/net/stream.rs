@@ -94,7 +94,7 @@ pub enum WriteMode {
     /// copied once and sent until it is gone, so a thread that is blocked holds its chunk.
     #[default]
     Jdk,
-    /// A thread that is blocked holds no more than a kilobyte, and all threads together as many
+    /// A thread that is blocked holds no more than a kilobyte of a write of more than 4 KiB, and all threads together as many
     /// buffers of 64 KiB as there are processors. What the socket did not take at once is copied
     /// again when it takes more: should the source change meanwhile, that goes out which it was at
     /// the last copy. Writes of up to 4 KiB are as in the JDK.

@@ -148,7 +148,7 @@ impl Entry {
 /// What everybody reads, what its owner changes and what others do have cache lines of their own.
 #[repr(C, align(256))]
 pub(super) struct Span {
-    own: Own,
+    owners: Owners,
     others: Others,
     // Not first, where in its page a span's first slot lies in its own, and so the block that is taken over and
     // over: see `SKEW`.
@@ -172,9 +172,11 @@ struct ReadMostly {
 const _: () = assert!(size_of::<ReadMostly>() == 64);
 
 #[repr(C, align(64))]
-struct Own {
+struct Owners {
     /// Slots from here on have not been taken since the span came to use.
     fresh: AtomicU32,
+    /// Entries from here on have told nothing when it came to use.
+    told: AtomicU32,
 }
 
 #[repr(C, align(64))]
@@ -228,17 +230,21 @@ impl Place {
     /// Puts an unused span to use; the calling thread owns it.
     pub(super) fn begin(number: usize, class: &'static Class) -> Option<Self> {
         let span = REGION.span(number)?;
+        let Owners { fresh, told } = &span.owners;
+        let mut tell = fresh.load(Ordering::Relaxed).max(told.load(Ordering::Relaxed));
         let before = span.all.class.load(Ordering::Relaxed).cast_const();
         if !ptr::eq(before, class) {
             // What its entries tell is of slots that lay elsewhere.
-            for index in 0..span.own.fresh.load(Ordering::Relaxed) {
+            for index in 0..tell {
                 // SAFETY: below the number of its slots, and every span has as many entries.
                 let entry = unsafe { REGION.entries(number).add(index as usize) };
                 // SAFETY: the span was in use: atomics, which can be read and written.
                 unsafe { &*entry }.clear();
             }
+            tell = 0;
         }
-        span.own.fresh.store(0, Ordering::Relaxed);
+        told.store(tell, Ordering::Relaxed);
+        fresh.store(0, Ordering::Relaxed);
         span.others.shared.adopt();
         span.all.number.store(u32::try_from(number).ok()?, Ordering::Relaxed);
         span.all.class.store(ptr::from_ref(class).cast_mut(), Ordering::Relaxed);
@@ -267,8 +273,8 @@ impl Place {
         if let Some(span) = REGION.span(number) {
             // SAFETY: opened; no slot is live, or will be meanwhile, as the caller guarantees.
             if unsafe { REGION.forget(number) }.is_ok() {
-                // Its entries tell nothing.
-                span.own.fresh.store(0, Ordering::Relaxed);
+                span.owners.fresh.store(0, Ordering::Relaxed);
+                span.owners.told.store(0, Ordering::Relaxed);
             }
         }
     }
@@ -341,7 +347,7 @@ impl Place {
     }
 
     fn take_fresh(self) -> Option<u32> {
-        let fresh = &self.0.own.fresh;
+        let fresh = &self.0.owners.fresh;
         let index = fresh.load(Ordering::Relaxed);
         let is_there = index < self.class().slots;
         if is_there {
@@ -396,19 +402,19 @@ impl Place {
     /// With so many slots given back it is worth while to own the span again: with the fresh ones that
     /// is a quarter of all.
     fn enough(self) -> u32 {
-        let fresh = self.class().slots - self.0.own.fresh.load(Ordering::Relaxed);
+        let fresh = self.class().slots - self.0.owners.fresh.load(Ordering::Relaxed);
         (self.class().slots / 4).saturating_sub(fresh)
     }
 
     /// Whether all its slots are free, and nobody owns it.
     pub(super) fn is_unused(self) -> bool {
         let word = self.0.others.shared.now();
-        !word.is_owned() && word.count() == self.0.own.fresh.load(Ordering::Relaxed)
+        !word.is_owned() && word.count() == self.0.owners.fresh.load(Ordering::Relaxed)
     }
 
     /// All live blocks.
     pub(super) fn for_each(self, mut look: impl FnMut(usize, &Block)) {
-        for index in 0..self.0.own.fresh.load(Ordering::Relaxed) {
+        for index in 0..self.0.owners.fresh.load(Ordering::Relaxed) {
             if let Some(block) = self.entry(index).look() {
                 look(self.address(index).addr(), &block);
             }

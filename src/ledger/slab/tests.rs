@@ -284,6 +284,35 @@ fn memory_that_is_all_free_serves_other_sizes_at_once() {
 }
 
 #[test]
+fn what_is_told_of_slots_that_lay_elsewhere_is_forgotten_whatever_came_between() {
+    let _alone = opened();
+    let uses = [(750, 80), (750, 1), (96, 5)];
+    loop {
+        let places = uses.map(|(bytes, count)| {
+            let place = begin(class::get(bytes).unwrap()).unwrap();
+            for index in 0..place.class().slots {
+                if let Some(left) = place.entry(index).left() {
+                    assert!(place.suits(left.block.size.asked()), "{}", left.block.size.asked());
+                }
+            }
+            for _ in 0..count {
+                let slot = Slot { place, index: place.take(&Cell::new(0)).unwrap() };
+                slot.enter(&block(bytes));
+                slot.claim(slot.address(), 1).unwrap();
+                place.put_shared(slot.index);
+            }
+            place.leave(0);
+            end(place);
+            place.number()
+        });
+        // Unless the decay has come between.
+        if places.iter().all(|number| *number == places[0]) {
+            break;
+        }
+    }
+}
+
+#[test]
 fn without_pages_nothing_is_taken_and_nothing_is_lost() {
     let _alone = opened();
     thread::spawn(|| {
