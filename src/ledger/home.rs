@@ -1,10 +1,14 @@
 //! Memory of our own, each block's entry found by its address: [`slab`] for small blocks, [`extent`] for
 //! larger ones.
 
+use super::entry::{Entry, Left};
 use super::extent::{self, Extent};
-use super::slab::{self, Left, Slot};
-use super::{Block, SiteId, Size};
+use super::slab::{self, Slot};
+use super::{Block, Size};
+use crate::error::Errno;
+use crate::os;
 use crate::own::Own;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where a block of our own lies.
 #[derive(Clone, Copy)]
@@ -13,10 +17,18 @@ pub(super) enum Home {
     Extent(Extent),
 }
 
-/// Sets the addresses aside; before that nothing is taken.
+/// Sets the addresses aside; before that nothing is taken. A process whose addresses are limited
+/// (`ulimit -v`) needs them for other things.
 pub(super) fn open() {
-    slab::open();
-    extent::open();
+    if os::map::is_unlimited() {
+        // Without them blocks lie elsewhere.
+        let _: [Result<(), Errno>; 2] = [slab::open(), extent::open()];
+    }
+}
+
+/// A lock under which no step panics.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether a block of so many bytes may be one of our own.
@@ -64,12 +76,12 @@ impl Home {
         }
     }
 
-    /// Puts the block into the books.
+    /// What the books know of the place.
     #[inline]
-    pub(super) fn enter(self, block: &Block) {
+    pub(super) fn entry(self) -> &'static Entry {
         match self {
-            Self::Slot(slot) => slot.enter(block),
-            Self::Extent(extent) => extent.enter(block),
+            Self::Slot(slot) => slot.entry(),
+            Self::Extent(extent) => extent.entry(),
         }
     }
 
@@ -83,27 +95,10 @@ impl Home {
         }
     }
 
-    /// The block in it, if one is live.
-    pub(super) fn look(self) -> Option<Block> {
-        match self {
-            Self::Slot(slot) => slot.look(),
-            Self::Extent(extent) => extent.look(),
-        }
-    }
-
-    /// Where the block in it was taken, if that is known.
-    #[inline]
-    pub(super) fn site(self) -> Option<SiteId> {
-        match self {
-            Self::Slot(slot) => slot.site(),
-            Self::Extent(extent) => extent.site(),
-        }
-    }
-
     /// What it still tells of the last block in it, if none is live.
     pub(super) fn left(self) -> Option<Left> {
         match self {
-            Self::Slot(slot) => slot.left(),
+            Self::Slot(slot) => slot.entry().left(),
             Self::Extent(extent) => extent.left(),
         }
     }
@@ -128,18 +123,5 @@ impl Home {
     }
 }
 
-/// As [`open`], which is for once; and for one test at a time, so that each knows who has what.
 #[cfg(test)]
-pub(super) fn opened() -> std::sync::MutexGuard<'static, ()> {
-    use std::sync::{Mutex, Once, PoisonError};
-    static ONCE: Once = Once::new();
-    static ALONE: Mutex<()> = Mutex::new(());
-    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    ONCE.call_once(open);
-    for bytes in [1, slab::LARGEST + 1] {
-        let is_there =
-            crate::own::with(|own| take(own, bytes).map(|home| home.give_back(own)).is_some());
-        assert!(is_there, "a limit of addresses (ulimit -v)?");
-    }
-    alone
-}
+pub(super) mod tests;

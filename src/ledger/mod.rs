@@ -15,12 +15,14 @@
 //! the process through other functions, and the caller is told so.
 
 mod decay;
+mod entry;
 mod extent;
 mod guard;
 mod home;
 mod iceberg;
 mod live;
 mod misuse;
+mod region;
 mod sample;
 mod settings;
 mod site;
@@ -34,6 +36,7 @@ use crate::os;
 use crate::own::{self, Own};
 use core::ptr;
 use core::sync::atomic::Ordering;
+use entry::Left;
 pub(crate) use guard::guard_share;
 pub use guard::{explain, may_explain};
 use home::Home;
@@ -45,7 +48,6 @@ use sample::Doubled;
 pub(crate) use sample::{at_most, sample_every, sample_mean};
 use settings::SETTINGS;
 pub use site::{Family, Frame, Origin, Pool, Site, SiteId, Tracer, intern, set_tracer};
-use slab::Left;
 pub use sum::{FamilySum, OriginSum, PoolSum, SiteSum, Sums, ThreadSum, sums};
 
 /// Whose allocator a block came from.
@@ -354,7 +356,7 @@ fn take_own(own: &Own, size: Size) -> Option<*mut u8> {
 
 #[inline(always)]
 fn enter_own(own: &Own, size: Size, home: Home) -> *mut u8 {
-    home.enter(&Block::taken_by(own, size));
+    home.entry().enter(&Block::taken_by(own, size));
     note(own, size);
     home.address()
 }
@@ -456,7 +458,7 @@ unsafe fn enter_or_give_back<A: Allocator>(
     let block = Block::taken_by(own, taken.marked(size));
     let address = taken.address();
     match taken {
-        Taken::Home(home) => home.enter(&block),
+        Taken::Home(home) => home.entry().enter(&block),
         Taken::Guarded(_) | Taken::Plain(_) => enter(address, block).inspect_err(|_| {
             // SAFETY: the caller guarantees the block, which is its owner's, as it has just come.
             unsafe { give_back(own, allocator, address, Out::Table(block)) };
@@ -530,7 +532,7 @@ unsafe fn renew<A: Allocator>(
     let (owner, bytes) = (size.owner(), size.asked());
     match out {
         Out::Home(home, _) if home.resize(bytes) => {
-            home.enter(&Block::new(size));
+            home.entry().enter(&Block::new(size));
             return Ok(address);
         }
         Out::Table(old) if !old.size.is_guarded() => {
@@ -624,7 +626,7 @@ fn free_own(own: &Own, address: *mut u8, home: Home) -> bool {
 #[inline(always)]
 fn leave_own(own: &Own, address: *mut u8, home: Home) -> bool {
     let Some(size) = home.claim(address, os::thread_id_of(own)) else { return false };
-    if home.site().is_some() {
+    if home.entry().site().is_some() {
         remember(address, home);
     }
     home.give_back(own);
@@ -656,7 +658,7 @@ fn remember(address: *mut u8, home: Home) {
 /// As [`memory::set_memory`].
 pub unsafe fn set_memory(address: *mut u8, bytes: usize, value: u8) -> Result<(), Errno> {
     if value == 0 && memory::is_large(bytes) {
-        let whole = match home::find(address).and_then(Home::look) {
+        let whole = match home::find(address).and_then(|home| home.entry().look()) {
             Some(block) => block.size.asked() >= bytes,
             None if os::heap::is_the_c_librarys() => {
                 BLOCKS.with(address, |block| block.size.asked() >= bytes) == Some(true)
@@ -741,7 +743,7 @@ impl Out {
     /// Nothing has happened to it after all.
     fn put_back(self, address: *mut u8) {
         match self {
-            Self::Home(home, block) => home.enter(&block),
+            Self::Home(home, block) => home.entry().enter(&block),
             Self::Table(block) => enter_again(address, block),
         }
     }
@@ -752,7 +754,7 @@ impl Out {
 fn take_out(address: *mut u8) -> Option<Out> {
     match home::find(address) {
         Some(home) => {
-            let block = home.look()?;
+            let block = home.entry().look()?;
             let size = home.claim(address, os::thread_id())?;
             Some(Out::Home(home, Block { size, ..block }))
         }

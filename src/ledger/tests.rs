@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::sync::MutexGuard;
 
 fn alone() -> MutexGuard<'static, ()> {
-    home::opened()
+    home::tests::opened()
 }
 
 /// Counts what it is asked, and takes all blocks from the library.

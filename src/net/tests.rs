@@ -6,7 +6,8 @@ mod lean;
 mod signals;
 mod streams;
 
-use super::{Sink, Source};
+use super::stream::socket_write_in;
+use super::{Sink, Source, WriteMode};
 use crate::os;
 use core::ffi::c_int;
 use core::mem::MaybeUninit;
@@ -187,4 +188,20 @@ fn until(condition: impl Fn() -> bool) {
 /// that use it pass also when it was too short; they then test the moment before.
 fn let_others_block() {
     thread::sleep(Duration::from_millis(20));
+}
+
+/// A descriptor that does not block takes a part of a long write, then nothing, and its peer gets that part.
+/// Closes both.
+fn takes_what_there_is_room_for(mode: WriteMode, fd: c_int, peer: c_int) {
+    let write = || {
+        let (source, flags) = (&mut Recorder::default(), libc::MSG_NOSIGNAL);
+        socket_write_in(mode, fd, source, 1 << 24, flags, false)
+    };
+    let sent = write().unwrap();
+    assert!(0 < sent && sent < 1 << 24, "{sent}");
+    assert_eq!(write(), Ok(0));
+    close_plainly([fd]);
+    let all = receive_all(peer);
+    assert!(all == pattern_of(sent), "{} of {sent} bytes", all.len());
+    close_plainly([peer]);
 }

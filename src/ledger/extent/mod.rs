@@ -13,15 +13,15 @@ mod arena;
 mod fit;
 mod region;
 
-use super::slab::Left;
-use super::{Block, SiteId, Size, decay};
+use super::entry::{Entry, Left};
+use super::{Block, Size, decay, home};
 use crate::error::Errno;
 use crate::os;
 use arena::{Arena, Tick, after};
 use core::sync::atomic::{AtomicU8, Ordering};
 use core::time::Duration;
 use region::{GRANULE, GRANULES, Granule, REGION};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 /// Bytes of the largest block that is an extent. For larger ones the C library asks the kernel each time.
 pub(super) const LARGEST: usize = 16 << 20;
@@ -44,11 +44,11 @@ const PAUSE: Duration = Duration::from_micros(50);
 static TICK: AtomicU8 = AtomicU8::new(1);
 
 /// Sets the addresses aside; before that nothing is taken.
-pub(super) fn open() {
-    if os::map::is_unlimited() {
-        // Without them there are no extents.
-        let _: Result<(), Errno> = REGION.reserve();
-    }
+///
+/// # Errors
+/// There are not so many, or pages are too large: there are no extents.
+pub(super) fn open() -> Result<(), Errno> {
+    REGION.reserve()
 }
 
 /// An extent in use: a block's memory and its entry.
@@ -73,7 +73,7 @@ pub(super) fn take(bytes: usize) -> Option<Extent> {
 #[cold]
 fn add_chunk(arena: usize, granules: usize) -> Option<Extent> {
     decay::begin();
-    let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _opening = home::locked(&OPENING);
     // Another thread may have given it one meanwhile.
     if let Some(first) = locked(arena).take(granules) {
         return Extent::of(first);
@@ -86,8 +86,7 @@ fn add_chunk(arena: usize, granules: usize) -> Option<Extent> {
 
 #[expect(clippy::indexing_slicing, reason = "a remainder is below its divisor")]
 fn locked(arena: usize) -> MutexGuard<'static, Arena> {
-    // No step under the lock panics.
-    ALL[arena % ARENAS].0.lock().unwrap_or_else(PoisonError::into_inner)
+    home::locked(&ALL[arena % ARENAS].0)
 }
 
 /// Whose a chunk is.
@@ -148,33 +147,21 @@ impl Extent {
         REGION.address(self.first)
     }
 
-    /// Puts the block into the books.
     #[inline]
-    pub(super) fn enter(self, block: &Block) {
-        self.granule.entry.enter(block);
+    pub(super) fn entry(self) -> &'static Entry {
+        &self.granule.entry
     }
 
     /// Takes the block out of the books: it is freed by `thread`, or moved. `None`: there is none.
     #[inline]
     pub(super) fn claim(self, thread: u32) -> Option<Size> {
         // An entry is live only where a used extent begins, and always tells of the same address.
-        self.granule.entry.claim(thread)
-    }
-
-    /// The block in it, if one is live.
-    pub(super) fn look(self) -> Option<Block> {
-        self.granule.entry.look()
-    }
-
-    /// Where the block in it was taken, if that is known.
-    #[inline]
-    pub(super) fn site(self) -> Option<SiteId> {
-        self.granule.entry.site()
+        self.entry().claim(thread)
     }
 
     /// What is still told of the last block that began here, if none is live, or lies here.
     pub(super) fn left(self) -> Option<Left> {
-        let left = self.granule.entry.left()?;
+        let left = self.entry().left()?;
         (!self.arena().is_inside(self.first)).then_some(left)
     }
 

@@ -1,11 +1,10 @@
-//! The addresses that extents lie at, and those of what is known of them: reserved once, opened step by
-//! step, so that an address tells by itself whether it may be an extent's.
+//! The addresses that extents lie at, and those of what is known of them.
 
 use crate::error::Errno;
-use crate::ledger::slab::Entry;
+use crate::ledger::entry::Entry;
+use crate::ledger::region;
 use crate::os;
-use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
 /// Bytes that an extent is a multiple of, and begins at a multiple of.
 pub(super) const GRANULE: usize = 4 << 10;
@@ -74,27 +73,16 @@ pub(super) struct Chunk {
     pub(super) given_back: [AtomicU8; CHUNK / UNIT],
 }
 
-/// What lies where. NULL before [`Region::reserve`].
-pub(super) struct Region {
-    extents: AtomicPtr<u8>,
-    granules: AtomicPtr<u8>,
-    chunks: AtomicPtr<u8>,
-    /// Chunks that can be used.
-    opened: AtomicUsize,
-}
-
-pub(super) static REGION: Region = Region {
-    extents: AtomicPtr::new(ptr::null_mut()),
-    granules: AtomicPtr::new(ptr::null_mut()),
-    chunks: AtomicPtr::new(ptr::null_mut()),
-    opened: AtomicUsize::new(0),
-};
-
 /// Granules of a chunk.
 pub(super) const GRANULES: usize = CHUNK / GRANULE;
 
-/// Bytes of what is known of a chunk's granules.
-const KNOWN: usize = GRANULES * size_of::<Granule>();
+/// Extents, granules and what is known of chunks.
+pub(super) struct Region(region::Region<3>);
+
+pub(super) static REGION: Region = Region(region::Region::new());
+
+/// What a chunk takes of each.
+const SIZES: [usize; 3] = [CHUNK, GRANULES * size_of::<Granule>(), size_of::<Chunk>()];
 
 impl Region {
     /// Sets the addresses aside. Called once, before any other thread uses it.
@@ -105,46 +93,46 @@ impl Region {
         if !GRANULE.is_multiple_of(os::page_size()) {
             return Err(Errno::EINVAL);
         }
-        let extents = os::map::reserve(MOST * (CHUNK + KNOWN + size_of::<Chunk>()))?;
-        let granules = extents.wrapping_add(MOST * CHUNK);
+        self.0.reserve(MOST, SIZES)?;
+        let ([_, granules, _], [_, of_granules, of_chunk]) = (self.0.starts(), SIZES);
         // What is known of a block takes a page, not a huge one. The blocks themselves lie as the machine has it
         // for all memory.
         // SAFETY: pages of ours.
-        unsafe { os::map::keep_small(granules, MOST * (KNOWN + size_of::<Chunk>())) };
-        self.granules.store(granules, Ordering::Relaxed);
-        self.chunks.store(granules.wrapping_add(MOST * KNOWN), Ordering::Relaxed);
-        // Release: who sees this one sees the others.
-        self.extents.store(extents, Ordering::Release);
+        unsafe { os::map::keep_small(granules, MOST * (of_granules + of_chunk)) };
         Ok(())
     }
 
     /// Whether nobody else can have anything there.
     pub(super) fn contains(&self, address: *mut u8) -> bool {
-        let extents = self.extents.load(Ordering::Acquire);
-        !extents.is_null() && address.addr().wrapping_sub(extents.addr()) < MOST * CHUNK
+        self.0.is_reserved() && self.offset(address) < MOST * CHUNK
+    }
+
+    #[inline]
+    fn offset(&self, address: *mut u8) -> usize {
+        let [extents, ..] = self.0.starts();
+        address.addr().wrapping_sub(extents.addr())
     }
 
     /// The number of the granule that begins at an address, if it is opened.
     #[inline]
     pub(super) fn number_of(&self, address: *mut u8) -> Option<usize> {
-        // Acquire: where something is opened, its addresses are known.
-        let opened = self.opened.load(Ordering::Acquire);
-        let offset = address.addr().wrapping_sub(self.extents.load(Ordering::Relaxed).addr());
+        let (opened, offset) = (self.opened(), self.offset(address));
         (offset < opened * CHUNK && offset.is_multiple_of(GRANULE)).then_some(offset / GRANULE)
     }
 
     /// Where a granule begins.
     pub(super) fn address(&self, granule: usize) -> *mut u8 {
-        self.extents.load(Ordering::Relaxed).wrapping_add(granule * GRANULE)
+        let [extents, ..] = self.0.starts();
+        extents.wrapping_add(granule * GRANULE)
     }
 
     /// What is known of the granule of that number.
     #[inline]
     pub(super) fn granule(&self, number: usize) -> Option<&'static Granule> {
-        if number >= self.opened.load(Ordering::Acquire) * GRANULES {
+        if number >= self.opened() * GRANULES {
             return None;
         }
-        let granules = self.granules.load(Ordering::Relaxed);
+        let [_, granules, _] = self.0.starts();
         let granule = granules.wrapping_add(number * size_of::<Granule>());
         // SAFETY: opened, so it can be read and written for as long as the process lives; it is aligned,
         // atomics all over, for which the kernel's zeros are values.
@@ -154,17 +142,22 @@ impl Region {
     /// What is known of the chunk of that number.
     #[inline]
     pub(super) fn chunk(&self, number: usize) -> Option<&'static Chunk> {
-        if number >= self.opened.load(Ordering::Acquire) {
-            return None;
-        }
-        let chunk = self.chunks.load(Ordering::Relaxed).wrapping_add(number * size_of::<Chunk>());
-        // SAFETY: as above.
-        Some(unsafe { &*chunk.cast::<Chunk>() })
+        // SAFETY: opened.
+        (number < self.opened()).then(|| unsafe { self.opened_chunk(number) })
+    }
+
+    /// # Safety
+    /// The chunk is opened, whether others know of it or not.
+    unsafe fn opened_chunk(&self, number: usize) -> &'static Chunk {
+        let [.., chunks] = self.0.starts();
+        let chunk = chunks.wrapping_add(number * size_of::<Chunk>());
+        // SAFETY: the caller guarantees it; the rest is as for a granule.
+        unsafe { &*chunk.cast::<Chunk>() }
     }
 
     /// Chunks that can be used.
     pub(super) fn opened(&self) -> usize {
-        self.opened.load(Ordering::Acquire)
+        self.0.opened()
     }
 
     /// Makes the next chunk usable, for that arena; one thread at a time. Its number.
@@ -172,22 +165,15 @@ impl Region {
     /// # Errors
     /// The kernel has no memory for it, or there are no such addresses.
     pub(super) fn open(&self, arena: usize) -> Result<usize, Errno> {
-        let number = self.opened.load(Ordering::Relaxed);
-        if number >= MOST || self.extents.load(Ordering::Acquire).is_null() {
+        let number = self.opened();
+        if number >= MOST {
             return Err(Errno::ENOMEM);
         }
-        let parts =
-            [(&self.extents, CHUNK), (&self.granules, KNOWN), (&self.chunks, size_of::<Chunk>())];
-        for (start, each) in parts {
-            let pages = start.load(Ordering::Relaxed).wrapping_add(number * each);
-            // SAFETY: pages of ours, within what was reserved.
-            unsafe { os::map::open(pages, each) }?;
-        }
-        let chunk = self.chunks.load(Ordering::Relaxed).wrapping_add(number * size_of::<Chunk>());
-        // SAFETY: just opened, and aligned; atomics all over.
-        unsafe { &*chunk.cast::<Chunk>() }.arena.store(arena, Ordering::Relaxed);
-        // Release: who sees it opened may touch it.
-        self.opened.store(number + 1, Ordering::Release);
+        self.0.open(number + 1, SIZES)?;
+        // Before others know of it.
+        // SAFETY: just opened.
+        unsafe { self.opened_chunk(number) }.arena.store(arena, Ordering::Relaxed);
+        self.0.publish(number + 1);
         Ok(number)
     }
 

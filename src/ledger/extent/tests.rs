@@ -1,34 +1,22 @@
 use super::*;
-use crate::ledger::home::opened;
+use crate::ledger::home::tests::{Chance, opened, pass_on};
 use crate::ledger::slab::LARGEST as SMALL;
 use crate::ledger::{Family, Owner};
 use crate::os::pagemap::Pagemap;
 use core::ptr::{with_exposed_provenance_mut, without_provenance_mut};
-use std::sync::mpsc::channel;
 use std::thread;
 
 /// All extents are as they must be; how many there are.
 fn check() -> usize {
     // Who opens a chunk tells of it before it is an arena's.
-    let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _opening = home::locked(&OPENING);
     (0..REGION.opened()).map(|chunk| locked(owner(chunk)).check(chunk)).sum()
 }
 
-/// Numbers that look like chance, the same in each run.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % end
-    }
-
-    /// As many between one power of two and the next as between others.
-    fn size(&mut self) -> usize {
-        let bytes = SMALL << self.below(10);
-        (bytes + 1 + self.below(bytes)).min(LARGEST)
-    }
+/// As many between one power of two and the next as between others.
+fn size(chance: &mut Chance) -> usize {
+    let bytes = SMALL << chance.below(10);
+    (bytes + 1 + chance.below(bytes)).min(LARGEST)
 }
 
 /// A block with a value of its own in a byte of each page, and in its last.
@@ -42,7 +30,7 @@ impl Filled {
     fn take(bytes: usize, value: u8) -> Self {
         let extent = take(bytes).unwrap();
         let size = Size::new(bytes, Owner::Library, Some(Family::C)).unwrap();
-        extent.enter(&Block::new(size));
+        extent.entry().enter(&Block::new(size));
         let filled = Self { address: extent.address().expose_provenance(), bytes, value };
         filled.write();
         filled
@@ -94,7 +82,7 @@ impl Filled {
             self.bytes = bytes;
         }
         let size = Size::new(self.bytes, Owner::Library, Some(Family::C)).unwrap();
-        self.extent().enter(&Block::new(size));
+        self.extent().entry().enter(&Block::new(size));
         self.write();
         is_resized
     }
@@ -109,11 +97,11 @@ fn what_comes_and_goes_by_chance_never_meets_and_leaves_no_gap() {
     for round in 0..20_000_usize {
         match chance.below(8) {
             0..4 if live.iter().map(|block| block.bytes).sum::<usize>() < 200 << 20 => {
-                live.push(Filled::take(chance.size(), round.to_le_bytes()[0]));
+                live.push(Filled::take(size(&mut chance), round.to_le_bytes()[0]));
             }
             4 if !live.is_empty() => {
                 let block = chance.below(live.len());
-                let bytes = chance.size();
+                let bytes = size(&mut chance);
                 resized[usize::from(live[block].resize(bytes))] += 1;
             }
             _ if !live.is_empty() => {
@@ -137,7 +125,7 @@ fn what_comes_and_goes_by_chance_never_meets_and_leaves_no_gap() {
 fn an_address_leads_to_its_block_and_no_other_does() {
     let _alone = opened();
     let own = Filled::take(100_000, 7);
-    let block = own.extent().look().unwrap();
+    let block = own.extent().entry().look().unwrap();
     assert_eq!((block.size.asked(), block.thread), (100_000, os::thread_id()));
     assert_eq!(own.address % GRANULE, 0);
     for inside in [1, 16, 4095, 4096, 65536] {
@@ -251,7 +239,7 @@ fn a_block_is_freed_or_resized_once_whoever_tries() {
             [free(1), free(2), resize].map(|thread| thread.join().unwrap().is_some())
         });
         assert_eq!(claims.into_iter().filter(|won| *won).count(), 1);
-        assert!(place.look().is_none());
+        assert!(place.entry().look().is_none());
     }
     assert_eq!(check(), REGION.opened());
 }
@@ -293,38 +281,11 @@ fn of_a_place_within_a_block_nothing_is_told() {
 #[test]
 fn blocks_that_threads_pass_on_to_each_other_stay_whole() {
     let _alone = opened();
-    const THREADS: u8 = 4;
-    let (senders, receivers): (Vec<_>, Vec<_>) =
-        (0..THREADS).map(|_| channel::<Filled>()).collect();
-    let ends: Vec<_> = receivers
-        .into_iter()
-        .zip(1_u8..)
-        .map(|(receiver, number)| {
-            let others = senders.clone();
-            thread::spawn(move || {
-                let mut chance = Chance(u64::from(number));
-                for _ in 0..4000 {
-                    let block = Filled::take(chance.size().min(1 << 20), number);
-                    match chance.below(16) {
-                        to @ 0..8 => others[to % usize::from(THREADS)].send(block).unwrap(),
-                        _ => block.free(),
-                    }
-                    if let Ok(block) = receiver.try_recv() {
-                        block.free();
-                    }
-                }
-                drop(others);
-                receiver
-            })
-        })
-        .collect();
-    drop(senders);
-    while !ends.iter().all(thread::JoinHandle::is_finished) {
+    let take = |chance: &mut Chance, number| Filled::take(size(chance).min(1 << 20), number);
+    pass_on(4000, take, Filled::free, || {
         decay();
         check();
-    }
-    let receivers: Vec<_> = ends.into_iter().map(|end| end.join().unwrap()).collect();
-    receivers.into_iter().flatten().for_each(Filled::free);
+    });
     assert_eq!(check(), REGION.opened());
 }
 

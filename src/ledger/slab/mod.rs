@@ -19,25 +19,24 @@ mod region;
 mod shared;
 mod span;
 
-use super::{Block, SiteId, Size, decay};
+use super::entry::Entry;
+use super::home::locked;
+use super::{Block, Size, decay};
 use crate::error::Errno;
-use crate::os;
 use crate::own::{self, Own};
 pub(super) use class::LARGEST;
 use class::{CLASSES, Class};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use region::REGION;
-pub(super) use span::Entry;
 use span::{Place, Span};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
-/// Sets the addresses aside; before that nothing is taken. A process whose addresses are limited
-/// (`ulimit -v`) needs them for other things.
-pub(super) fn open() {
-    if os::map::is_unlimited() {
-        // Without them there are no slots.
-        let _: Result<(), Errno> = REGION.reserve();
-    }
+/// Sets the addresses aside; before that nothing is taken.
+///
+/// # Errors
+/// There are not so many: there are no slots.
+pub(super) fn open() -> Result<(), Errno> {
+    REGION.reserve()
 }
 
 /// A slot in use: a block's memory and its entry.
@@ -45,13 +44,6 @@ pub(super) fn open() {
 pub(super) struct Slot {
     place: Place,
     index: u32,
-}
-
-/// A block that has left the books, as its slot still tells.
-pub(super) struct Left {
-    pub(super) block: Block,
-    /// Who has freed it: the kernel's number of the thread.
-    pub(super) thread: u32,
 }
 
 /// A slot for so many bytes, not in the books yet, for the thread whose own that is. There is none for 0.
@@ -93,17 +85,16 @@ impl Slot {
         self.place.address(self.index)
     }
 
-    /// Puts the block into the books.
     #[inline]
-    pub(super) fn enter(self, block: &Block) {
-        self.place.entry(self.index).enter(block);
+    pub(super) fn entry(self) -> &'static Entry {
+        self.place.entry(self.index)
     }
 
     /// Takes the block at the slot's address out of the books: it is freed by `thread`, or moved. `None`:
     /// there is none.
     #[inline]
     pub(super) fn claim(self, address: *mut u8, thread: u32) -> Option<Size> {
-        let entry = self.place.entry(self.index);
+        let entry = self.entry();
         let size = entry.claim(thread)?;
         // While the caller was on his way from the address to here, a program that frees twice may have
         // had the span put to another use. Now it can't be.
@@ -112,22 +103,6 @@ impl Slot {
         }
         entry.unclaim();
         None
-    }
-
-    /// The block in it, if one is live.
-    pub(super) fn look(self) -> Option<Block> {
-        self.place.entry(self.index).look()
-    }
-
-    /// Where the block in it was taken, if that is known.
-    #[inline]
-    pub(super) fn site(self) -> Option<SiteId> {
-        self.place.entry(self.index).site()
-    }
-
-    /// What the slot tells of the last block in it, if none is live.
-    pub(super) fn left(self) -> Option<Left> {
-        self.place.entry(self.index).left()
     }
 
     /// Whether a block of that size would be put into such a slot.
@@ -235,11 +210,6 @@ type Link = u32;
 
 static LISTS: [Mutex<List>; CLASSES] =
     [const { Mutex::new(List { first: 0, kept: [0; MOST_KEPT] }) }; CLASSES];
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No step under these locks panics.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn listed(class: &Class) -> MutexGuard<'static, List> {
     locked(LISTS.get(usize::from(class.number)).unwrap_or(&LISTS[0]))

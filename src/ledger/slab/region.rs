@@ -1,12 +1,11 @@
-//! The addresses that slots lie at, and those of what is known of them: reserved once, opened step by
-//! step, so that an address tells by itself whether it may be a slot's.
+//! The addresses that slots lie at, and those of what is known of them.
 
 use super::class::{MOST_SLOTS, SPAN};
-use super::span::{Entry, Span};
+use super::span::Span;
 use crate::error::Errno;
+use crate::ledger::entry::Entry;
+use crate::ledger::region;
 use crate::os;
-use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 /// 16 GiB of slots. Addresses cost nothing; who needs more gets it from the C library.
 const MOST: usize = 1 << 18;
@@ -22,23 +21,13 @@ const _: () = assert!(SKEW + MOST_SLOTS * size_of::<Entry>() <= ENTRIES);
 /// span, a load from one would wait for a store to another: processors compare the last 12 bits first.
 const SKEW: usize = 2 << 10;
 
-/// What lies where. NULL before [`Region::reserve`]. It hardly ever changes, and is looked at for every
-/// block.
-#[repr(align(64))]
-pub(super) struct Region {
-    slots: AtomicPtr<u8>,
-    entries: AtomicPtr<u8>,
-    spans: AtomicPtr<u8>,
-    /// Spans that can be used.
-    opened: AtomicUsize,
-}
+/// Slots, entries and what is known of spans.
+pub(super) struct Region(region::Region<3>);
 
-pub(super) static REGION: Region = Region {
-    slots: AtomicPtr::new(ptr::null_mut()),
-    entries: AtomicPtr::new(ptr::null_mut()),
-    spans: AtomicPtr::new(ptr::null_mut()),
-    opened: AtomicUsize::new(0),
-};
+pub(super) static REGION: Region = Region(region::Region::new());
+
+/// What a span takes of each.
+const SIZES: [usize; 3] = [SPAN, ENTRIES, size_of::<Span>()];
 
 impl Region {
     /// Sets the addresses aside. Called once, before any other thread uses it.
@@ -46,21 +35,14 @@ impl Region {
     /// # Errors
     /// There are not so many, or pages are too large: nothing is ever opened.
     pub(super) fn reserve(&self) -> Result<(), Errno> {
-        let (span, page) = (size_of::<Span>(), os::page_size());
-        if [SPAN, ENTRIES, STEP * span].iter().any(|bytes| bytes % page != 0) {
+        let page = os::page_size();
+        if [SPAN, ENTRIES, STEP * size_of::<Span>()].iter().any(|bytes| bytes % page != 0) {
             return Err(Errno::EINVAL);
         }
-        let all = MOST * (SPAN + ENTRIES + span);
-        // One more, so that spans begin at multiples of their size.
-        let pages = os::map::reserve(all + SPAN)?;
-        let slots = pages.map_addr(|pages| pages.next_multiple_of(SPAN));
-        let entries = slots.wrapping_add(MOST * SPAN);
+        self.0.reserve(MOST, SIZES)?;
+        let [slots, ..] = self.0.starts();
         // SAFETY: pages of ours.
-        unsafe { os::map::keep_small(slots, all) };
-        self.entries.store(entries, Ordering::Relaxed);
-        self.spans.store(entries.wrapping_add(MOST * ENTRIES), Ordering::Relaxed);
-        // Release: who sees this one sees the others.
-        self.slots.store(slots, Ordering::Release);
+        unsafe { os::map::keep_small(slots, MOST * SIZES.iter().sum::<usize>()) };
         Ok(())
     }
 
@@ -71,11 +53,12 @@ impl Region {
 
     #[inline]
     fn offset(&self, address: *mut u8) -> usize {
-        address.addr().wrapping_sub(self.slots.load(Ordering::Relaxed).addr())
+        let [slots, ..] = self.0.starts();
+        address.addr().wrapping_sub(slots.addr())
     }
 
     pub(super) fn is_reserved(&self) -> bool {
-        !self.slots.load(Ordering::Acquire).is_null()
+        self.0.is_reserved()
     }
 
     /// Makes spans usable, all before `end`; one thread at a time.
@@ -83,34 +66,26 @@ impl Region {
     /// # Errors
     /// The kernel has no memory for them, or there are no such addresses.
     pub(super) fn open(&self, end: usize) -> Result<(), Errno> {
-        let opened = self.opened.load(Ordering::Relaxed);
-        if end <= opened {
+        if end <= self.0.opened() {
             return Ok(());
         }
         let until = end.next_multiple_of(STEP);
-        if until > MOST || !self.is_reserved() {
+        if until > MOST {
             return Err(Errno::ENOMEM);
         }
-        let parts =
-            [(&self.slots, SPAN), (&self.entries, ENTRIES), (&self.spans, size_of::<Span>())];
-        for (start, each) in parts {
-            let pages = start.load(Ordering::Relaxed).wrapping_add(opened * each);
-            // SAFETY: pages of ours, within what was reserved.
-            unsafe { os::map::open(pages, (until - opened) * each) }?;
-        }
-        // Release: who sees them opened may touch them.
-        self.opened.store(until, Ordering::Release);
+        self.0.open(until, SIZES)?;
+        self.0.publish(until);
         Ok(())
     }
 
     /// The span of that number, if it is opened.
     #[inline]
     pub(super) fn span(&self, number: usize) -> Option<&'static Span> {
-        // Acquire: where something is opened, its addresses are known.
-        if number >= self.opened.load(Ordering::Acquire) {
+        if number >= self.0.opened() {
             return None;
         }
-        let span = self.spans.load(Ordering::Relaxed).wrapping_add(number * size_of::<Span>());
+        let [.., spans] = self.0.starts();
+        let span = spans.wrapping_add(number * size_of::<Span>());
         // SAFETY: opened, so it can be read and written for as long as the process lives; it is aligned,
         // atomics all over, for which the kernel's zeros are values.
         Some(unsafe { &*span.cast::<Span>() })
@@ -128,12 +103,14 @@ impl Region {
     }
 
     fn entry_pages(&self, number: usize) -> *mut u8 {
-        self.entries.load(Ordering::Relaxed).wrapping_add(number * ENTRIES)
+        let [_, entries, _] = self.0.starts();
+        entries.wrapping_add(number * ENTRIES)
     }
 
     /// Where the span's slots begin.
     pub(super) fn address(&self, number: usize) -> *mut u8 {
-        self.slots.load(Ordering::Relaxed).wrapping_add(number * SPAN)
+        let [slots, ..] = self.0.starts();
+        slots.wrapping_add(number * SPAN)
     }
 
     /// Gives the content of a span, and of its entries, back to the kernel.

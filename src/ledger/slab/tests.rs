@@ -1,7 +1,7 @@
 use super::*;
-use crate::ledger::home::opened;
+use crate::ledger::home::tests::{Chance, opened, pass_on};
 use crate::ledger::{Family, Owner};
-use crate::os::pagemap::Pagemap;
+use crate::os::{self, pagemap::Pagemap};
 use core::cell::Cell;
 use core::sync::atomic::AtomicBool;
 use std::collections::HashSet;
@@ -32,7 +32,7 @@ struct Filled {
 impl Filled {
     fn take(bytes: usize, value: u8) -> Self {
         let slot = take(bytes).unwrap();
-        slot.enter(&block(bytes));
+        slot.entry().enter(&block(bytes));
         // SAFETY: a slot of ours, of so many bytes at least.
         unsafe { slot.address().write_bytes(value, bytes) };
         Self { address: slot.address().expose_provenance(), bytes, value }
@@ -107,9 +107,9 @@ fn a_block_is_freed_once_whoever_tries() {
             [1, 2].map(claim).map(|claim| claim.join().unwrap())
         });
         assert!(claims[0] != claims[1]);
-        let left = own.slot().left().unwrap();
+        let left = own.slot().entry().left().unwrap();
         assert_eq!((left.block.size.asked(), left.thread), (48, if claims[0] { 1 } else { 2 }));
-        assert!(own.slot().look().is_none());
+        assert!(own.slot().entry().look().is_none());
         give_back(own.slot());
     }
 }
@@ -157,40 +157,8 @@ fn blocks_that_other_threads_give_back_are_taken_again() {
 #[test]
 fn threads_that_take_and_free_each_others_blocks_never_meet_in_one() {
     let _alone = opened();
-    const THREADS: u8 = 4;
-    let (senders, receivers): (Vec<_>, Vec<_>) =
-        (0..THREADS).map(|_| channel::<Filled>()).collect();
-    let ends: Vec<_> = receivers
-        .into_iter()
-        .zip(1_u8..)
-        .map(|(receiver, number)| {
-            let others = senders.clone();
-            thread::spawn(move || {
-                let mut random = usize::from(number);
-                for _ in 0..50_000 {
-                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    let bytes = 1 + (random >> 33) % LARGEST;
-                    let block = Filled::take(bytes, number);
-                    match random >> 60 {
-                        to @ 0..8 => others[to % usize::from(THREADS)].send(block).unwrap(),
-                        _ => block.free(),
-                    }
-                    if let Ok(block) = receiver.try_recv() {
-                        block.free();
-                    }
-                }
-                drop(others);
-                receiver
-            })
-        })
-        .collect();
-    drop(senders);
-    while !ends.iter().all(thread::JoinHandle::is_finished) {
-        decay();
-    }
-    let receivers: Vec<_> = ends.into_iter().map(|end| end.join().unwrap()).collect();
-    // Their threads have ended: what they had is to be given back all the same.
-    receivers.into_iter().flatten().for_each(Filled::free);
+    let take = |chance: &mut Chance, number| Filled::take(1 + chance.below(LARGEST), number);
+    pass_on(50_000, take, Filled::free, decay);
 }
 
 #[test]
@@ -275,8 +243,8 @@ fn memory_that_is_all_free_serves_other_sizes_at_once() {
     // And what their entries told of others is forgotten.
     let taken = (0..BYTES / 3000).map(|_| take(3000).unwrap()).collect::<Vec<_>>();
     for slot in taken {
-        assert!(slot.look().is_none());
-        if let Some(left) = slot.left() {
+        assert!(slot.entry().look().is_none());
+        if let Some(left) = slot.entry().left() {
             assert!(slot.suits(left.block.size.asked()), "{}", left.block.size.asked());
         }
         give_back(slot);
@@ -297,7 +265,7 @@ fn what_is_told_of_slots_that_lay_elsewhere_is_forgotten_whatever_came_between()
             }
             for _ in 0..count {
                 let slot = Slot { place, index: place.take(&Cell::new(0)).unwrap() };
-                slot.enter(&block(bytes));
+                slot.entry().enter(&block(bytes));
                 slot.claim(slot.address(), 1).unwrap();
                 place.put_shared(slot.index);
             }

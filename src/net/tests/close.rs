@@ -4,10 +4,9 @@ use super::*;
 use crate::error::Errno;
 use crate::net::descriptor::blocking;
 use crate::net::descriptor::tests::operations_on;
-use crate::net::stream::socket_write_in;
 use crate::net::{
-    MAX_HEAP_BUFFER_LEN, ReadError, WriteError, WriteMode, interrupt, net_dup2, net_read,
-    net_socket_close, net_timeout, socket_read, socket_write,
+    MAX_HEAP_BUFFER_LEN, ReadError, WriteError, interrupt, net_dup2, net_read, net_socket_close,
+    net_timeout, socket_read, socket_write,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

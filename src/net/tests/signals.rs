@@ -1,8 +1,7 @@
 //! Signals in the middle of everything.
 
 use super::*;
-use crate::net::stream::socket_write_in;
-use crate::net::{ReadOutcome, WriteMode, net_timeout, socket_read, wakeup};
+use crate::net::{ReadOutcome, net_timeout, socket_read, wakeup};
 use crate::os::signal::{Thread, current_thread};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
