@@ -54,7 +54,7 @@ unsafe extern "C" fn freeMemory(address: *mut c_void) -> c_int {
 
 /// Sets `bytes` bytes from `address` on to `value`.
 ///
-/// Stores are 8, 4, 2 or 1 bytes wide, the widest that address and size are both multiples of:
+/// Stores are at least 8, 4, 2 or 1 bytes wide, the widest that address and size are both multiples of:
 /// a reader on another thread never sees part of a store. 0 bytes may be anywhere.
 ///
 /// Returns 0, or, nothing being written:

@@ -29,7 +29,7 @@ impl TryFrom<usize> for ElementSize {
 
 /// `Unsafe.setMemory`: sets `bytes` bytes to `value`.
 ///
-/// The stores are 8, 4, 2 or 1 bytes wide: the widest that address and size are both multiples of.
+/// The stores are at least 8, 4, 2 or 1 bytes wide: the widest that address and size are both multiples of.
 ///
 /// # Errors
 /// `EINVAL` if `bytes` is not 0 and the range starts at NULL or wraps around the address space.
@@ -170,9 +170,32 @@ unit!(AtomicU64, u64);
 unit!(AtomicU32, u32);
 unit!(AtomicU16, u16);
 
+/// From so many bytes on the processor's own fill is faster than a loop of stores, twice as fast from
+/// 2 KiB on; below, its start costs more than it saves.
+const LONG: usize = 1 << 10;
+
 /// # Safety
-/// The range is writable, and address and size are multiples of the unit's size.
+/// The range is writable, and address and size are multiples of the unit's size, which is 8 or less.
 unsafe fn fill<U: Unit>(address: *mut u8, bytes: usize, value: u8) {
+    if bytes < LONG {
+        // SAFETY: the caller's own range.
+        return unsafe { fill_units::<U>(address, bytes, value) };
+    }
+    // Multiples of the unit's size, as the address is.
+    let before = address.addr().wrapping_neg() % 8;
+    let words = (bytes - before) / 8 * 8;
+    // SAFETY: the range up to its first whole word.
+    unsafe { fill_units::<U>(address, before, value) };
+    // SAFETY: the whole words in the range.
+    unsafe { fill_words(address.wrapping_add(before), words, value) };
+    let after = bytes - before - words;
+    // SAFETY: the rest of the range.
+    unsafe { fill_units::<U>(address.wrapping_add(before + words), after, value) };
+}
+
+/// # Safety
+/// As [`fill`].
+unsafe fn fill_units<U: Unit>(address: *mut u8, bytes: usize, value: u8) {
     let value = U::repeat(value);
     for unit in 0..bytes / size_of::<U>() {
         // SAFETY: the unit lies in the caller's range.
@@ -180,6 +203,33 @@ unsafe fn fill<U: Unit>(address: *mut u8, bytes: usize, value: u8) {
         // SAFETY: aligned and writable as the caller guarantees; atomics have no padding.
         unsafe { &*target }.store(&value);
     }
+}
+
+/// `rep stosq` is a row of aligned stores of 8 bytes, each of them whole for whoever looks, in any order:
+/// as relaxed stores are.
+///
+/// # Safety
+/// The range is writable, and address and size are multiples of 8.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+unsafe fn fill_words(address: *mut u8, bytes: usize, value: u8) {
+    // SAFETY: it writes the caller's range and nothing else; the direction flag is clear, by the ABI.
+    unsafe {
+        core::arch::asm!(
+            "rep stosq",
+            inout("rcx") bytes / 8 => _,
+            inout("rdi") address => _,
+            in("rax") AtomicU64::repeat(value),
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
+/// # Safety
+/// The range is writable, and address and size are multiples of 8.
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+unsafe fn fill_words(address: *mut u8, bytes: usize, value: u8) {
+    // SAFETY: the caller's own range.
+    unsafe { fill_units::<AtomicU64>(address, bytes, value) };
 }
 
 /// # Safety
@@ -270,6 +320,20 @@ mod tests {
         }
 
         #[test]
+        fn a_long_fill_sets_its_range_and_nothing_else(
+            start in 0_usize..32, bytes in LONG - 32..2 * LONG + 32, value: u8,
+        ) {
+            #[repr(align(8))]
+            struct Long([u8; 3 * LONG]);
+            let mut arena = Long(core::array::from_fn(|i| u8::try_from(i % 251).unwrap()));
+            let mut expected = arena.0;
+            expected[start..start + bytes].fill(value);
+            // SAFETY: the range lies in the arena.
+            unsafe { set_memory(arena.0.as_mut_ptr().add(start), bytes, value) }.unwrap();
+            prop_assert!(arena.0 == expected);
+        }
+
+        #[test]
         fn a_copy_is_memmove(from in 0_usize..128, to in 0_usize..128, bytes in 0_usize..128) {
             let mut arena = Arena::counting();
             let mut expected = arena.clone();
@@ -347,13 +411,19 @@ mod tests {
     /// One thread fills with two values in turn, the other must never see a mixture.
     #[test]
     fn a_reader_never_sees_half_an_element() {
-        let words: [AtomicU64; 8] = core::array::from_fn(|_| AtomicU64::new(0));
+        let words: [AtomicU64; LONG / 4] = core::array::from_fn(|_| AtomicU64::new(0));
+        for filled in [&words[..8], &words] {
+            no_half_is_seen(filled);
+        }
+    }
+
+    fn no_half_is_seen(words: &[AtomicU64]) {
         let start = words.as_ptr().cast::<u8>().cast_mut();
-        let bytes = size_of_val(&words);
+        let bytes = size_of_val(words);
         std::thread::scope(|scope| {
             let reader = scope.spawn(|| {
                 (0..200_000).find_map(|i: usize| {
-                    let seen = words[i % 8].load(Relaxed);
+                    let seen = words[i % words.len()].load(Relaxed);
                     (seen != 0 && seen != u64::MAX).then_some(seen)
                 })
             });

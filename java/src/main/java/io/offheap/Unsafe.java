@@ -53,8 +53,8 @@ public final class Unsafe {
     public static native void freeMemory(long address);
 
     /**
-     * Sets every byte of a range, as {@code Unsafe.setMemory}. Stores are 8, 4, 2 or 1 bytes wide, the widest that
-     * address and size are both multiples of.
+     * Sets every byte of a range, as {@code Unsafe.setMemory}. Stores are at least 8, 4, 2 or 1 bytes wide, the widest
+     * that address and size are both multiples of.
      *
      * @param address the first byte
      * @param bytes the size of the range, from 0
