@@ -1,10 +1,11 @@
 //! What the ledger costs: `cargo bench --bench ledger`.
 //!
 //! For each JDK of `OFFHEAP_JDKS`: a loop of direct buffers from 64 bytes to 1 MiB, freed and dropped,
-//! and a Netty server with unpooled direct buffers, each stock, with the agent as it is by default, and
-//! with `sample=0`, in turn, `--pairs N` times (7 by default), and four times as often Netty's. Printed
-//! are the medians, and how much more each costs than stock: the median of the differences within a pair,
-//! and their middle half, in percent.
+//! and a Netty server with unpooled direct buffers, each in a stock JVM, in one with the agent as it is by
+//! default, and in one with `sample=0`. The three run at once and are asked in turn, so that what else the
+//! machine does falls on all alike, all on one processor; `--pairs N` threesomes of fresh JVMs (7 by default). Printed are the
+//! medians, and how much more each costs than stock: of each threesome the median over the rounds, and of
+//! these the median and the middle half, in percent.
 //! Then, with a million live blocks, what a block's entry takes of memory, how long a report takes, and
 //! how long it kept an allocation waiting. `--test` runs all once with little work, to see that it
 //! works.
@@ -13,12 +14,17 @@
 
 mod common;
 
-use common::{Arguments, Jdk, agent, exit_code, jdks, maven, quantile};
-use std::io::{BufRead, BufReader, Read, Write};
+use common::{Arguments, Jdk, Running, agent, exit_code, in_turn, jdks, maven, quantile};
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
+
+/// How often each JVM is asked for a figure.
+const ROUNDS: usize = 30;
+/// So many rounds before are not counted.
+const WARM_UP: usize = 10;
 
 /// Stock, the agent's defaults, and every block.
 const MODES: [Option<&str>; 3] = [None, Some(""), Some("sample=0")];
@@ -31,45 +37,36 @@ struct Case {
     name: &'static str,
     flags: &'static [&'static str],
     arguments: Vec<String>,
-    /// Of what the program prints, the figure that counts.
-    figure: usize,
     /// Whether more is better.
     is_rate: bool,
-    /// So many times as many pairs as of others: the runs differ by more.
-    times: usize,
 }
 
-fn cases(work: u32) -> Vec<Case> {
+fn cases(is_test: bool) -> Vec<Case> {
+    let work = if is_test { 1 } else { 100 };
     let direct = |name, how: &str, from: u32, to: u32, rounds: u32| Case {
         name,
         flags: &["-XX:+UseSerialGC", "-Xmx256m", "-XX:MaxDirectMemorySize=256m"],
         arguments: ["bench.DirectLoop", how]
             .map(str::to_owned)
             .into_iter()
-            .chain([from, to, (rounds / 100 * work).max(1)].map(|n| n.to_string()))
+            .chain([from, to, (rounds * work / 100).max(1)].map(|n| n.to_string()))
             .collect(),
-        figure: 0,
         is_rate: false,
-        times: 1,
     };
     vec![
-        direct("direct 64 B, freed, ns", "free", 64, 64, 4_000_000),
-        direct("direct 64 B to 1 MiB, freed, ns", "free", 64, 1 << 20, 20_000),
-        direct("direct 64 B to 1 MiB, dropped, ns", "drop", 64, 1 << 20, 20_000),
+        direct("direct 64 B, freed, ns", "free", 64, 64, 2_000_000),
+        direct("direct 64 B to 1 MiB, freed, ns", "free", 64, 1 << 20, 1_000),
+        direct("direct 64 B to 1 MiB, dropped, ns", "drop", 64, 1 << 20, 1_000),
         Case {
             name: "Netty unpooled, messages/s",
-            // Without them a run differs from the next by 14 %, with them by 4.
             flags: &[
                 "-XX:+UseSerialGC",
-                "-Xbatch",
                 "-Xmx256m",
                 "-Dio.netty.allocator.type=unpooled",
                 "-Dio.netty.noPreferDirect=false",
             ],
-            arguments: vec!["real.NettyEcho".to_owned(), (2000 * work).to_string()],
-            figure: 0,
+            arguments: vec!["bench.NettyEcho".to_owned(), (200 * work).to_string()],
             is_rate: true,
-            times: 4,
         },
     ]
 }
@@ -80,24 +77,28 @@ fn run() -> Result<(), String> {
         return Err(format!("'{other}' is neither --pairs N nor --test"));
     }
     let agent = agent()?;
-    let class_path = format!("{}:{}", maven("benches/java")?, maven("tests/real")?);
+    let class_path = maven("benches/java")?;
     for jdk in jdks()? {
         println!("\n{}", jdk.name);
         println!(
             "{:<36} {:>10} {:>10} {:>22} {:>10} {:>22}",
             "", "stock", "default", "cost", "sample=0", "cost"
         );
-        for case in cases(if is_test { 1 } else { 100 }) {
-            let pairs = if is_test { pairs } else { pairs * case.times };
-            compare(&jdk, &agent, &class_path, &case, pairs)?;
+        for case in cases(is_test) {
+            let (warm_up, rounds) = if is_test { (0, 1) } else { (WARM_UP, ROUNDS) };
+            let java = |mode| -> Result<Command, String> {
+                let mut java = with(jdk.on_one_processor()?, &agent, mode, &class_path);
+                java.args(case.flags).args(&case.arguments);
+                Ok(java)
+            };
+            compare(&case, pairs, java, (warm_up, rounds))?;
         }
         million(&jdk, &agent, &class_path, if is_test { 10_000 } else { 1_000_000 })?;
     }
     Ok(())
 }
 
-fn java(jdk: &Jdk, agent: &Path, mode: Option<&str>, class_path: &str) -> Command {
-    let mut java = jdk.java();
+fn with(mut java: Command, agent: &Path, mode: Option<&str>, class_path: &str) -> Command {
     if let Some(options) = mode {
         java.arg(format!("-agentpath:{}={options}", agent.display()));
     }
@@ -105,27 +106,26 @@ fn java(jdk: &Jdk, agent: &Path, mode: Option<&str>, class_path: &str) -> Comman
     java
 }
 
-/// Runs the case in all modes in turn, so many times.
+/// What the modes cost, in so many threesomes of JVMs.
 fn compare(
-    jdk: &Jdk,
-    agent: &Path,
-    class_path: &str,
     case: &Case,
     pairs: usize,
+    java: impl Fn(Option<&'static str>) -> Result<Command, String>,
+    rounds: (usize, usize),
 ) -> Result<(), String> {
     let mut figures: [Vec<f64>; 3] = Default::default();
     let mut costs: [Vec<f64>; 3] = Default::default();
     for pair in 0..pairs {
-        let mut once = [0.0; 3];
-        // None is always the first.
-        for turn in 0..MODES.len() {
-            let mode = (turn + pair) % MODES.len();
-            once[mode] = measure(jdk, agent, MODES[mode], class_path, case)?;
-        }
-        for (mode, figure) in once.into_iter().enumerate() {
-            figures[mode].push(figure);
-            let ratio = if case.is_rate { once[0] / figure } else { figure / once[0] };
-            costs[mode].push(100.0 * (ratio - 1.0));
+        let [stock, default, all] = MODES.map(&java);
+        let measured = in_turn([stock?, default?, all?], pair, rounds)?;
+        let [stock, ..] = measured.clone();
+        for (mode, mut measured) in measured.into_iter().enumerate() {
+            let ratio = |(stock, figure): (&f64, &f64)| {
+                if case.is_rate { stock / figure } else { figure / stock }
+            };
+            let mut ratios: Vec<f64> = stock.iter().zip(&measured).map(ratio).collect();
+            costs[mode].push(100.0 * (quantile(&mut ratios, 2) - 1.0));
+            figures[mode].push(quantile(&mut measured, 2));
         }
     }
     let cost = |costs: &mut Vec<f64>| {
@@ -141,60 +141,12 @@ fn compare(
     Ok(())
 }
 
-fn measure(
-    jdk: &Jdk,
-    agent: &Path,
-    mode: Option<&str>,
-    class_path: &str,
-    case: &Case,
-) -> Result<f64, String> {
-    let mut java = java(jdk, agent, mode, class_path);
-    java.args(case.flags).args(&case.arguments);
-    let output = java.output().map_err(|error| format!("{java:?}: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let figure = text.split_whitespace().nth(case.figure).and_then(|figure| figure.parse().ok());
-    figure.ok_or_else(|| format!("{java:?}: {}: {text}", output.status))
-}
-
-/// A program with so many live blocks, and what it has printed so far.
-struct Program {
-    child: Child,
-    lines: BufReader<std::process::ChildStdout>,
-}
-
-impl Program {
-    fn start(mut java: Command, blocks: u32) -> Result<Self, String> {
-        java.args(["-Xmx256m", "-XX:+UseSerialGC", "bench.MillionBlocks", &blocks.to_string()]);
-        java.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = java.spawn().map_err(|error| format!("{java:?}: {error}"))?;
-        let stdout = child.stdout.take().ok_or("no stdout")?;
-        Ok(Self { child, lines: BufReader::new(stdout) })
-    }
-
-    fn number(&mut self) -> Result<f64, String> {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).map_err(|error| error.to_string())?;
-        line.trim().parse().map_err(|error| format!("MillionBlocks: {error}: {line}"))
-    }
-
-    fn go_on(&mut self) -> Result<(), String> {
-        let stdin = self.child.stdin.as_mut().ok_or("no stdin")?;
-        stdin.write_all(b"\n").and_then(|()| stdin.flush()).map_err(|error| error.to_string())
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // Over, or of no more use.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn million(jdk: &Jdk, agent: &Path, class_path: &str, blocks: u32) -> Result<(), String> {
     let mut bytes = Vec::new();
     for mode in MODES {
-        let mut program = Program::start(java(jdk, agent, mode, class_path), blocks)?;
+        let mut java = with(jdk.java(), agent, mode, class_path);
+        java.args(["-Xmx256m", "-XX:+UseSerialGC", "bench.MillionBlocks", &blocks.to_string()]);
+        let mut program = Running::start(java)?;
         bytes.push(program.number()?);
         program.go_on()?;
         // Long enough for the loop to be compiled; the first waits are the compiler's.
@@ -209,11 +161,14 @@ fn million(jdk: &Jdk, agent: &Path, class_path: &str, blocks: u32) -> Result<(),
         }
         program.go_on()?;
         let longest = program.number()?;
+        program.end()?;
         let name = mode.map_or("stock", |mode| if mode.is_empty() { "default" } else { mode });
-        let report = if took.is_empty() { f64::NAN } else { quantile(&mut took, 2) };
-        println!(
-            "  {blocks} live blocks, {name}: a report in {report:.0} ms, longest allocation {longest:.1} ms"
-        );
+        print!("  {blocks} live blocks, {name}: longest allocation {longest:.1} ms");
+        if took.is_empty() {
+            println!();
+        } else {
+            println!(", a report in {:.0} ms", quantile(&mut took, 2));
+        }
     }
     let [stock, default, all] =
         [0, 1, 2].map(|mode: usize| bytes.get(mode).copied().unwrap_or(0.0));

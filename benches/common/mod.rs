@@ -1,7 +1,8 @@
 //! What the benchmarks share: whom they measure, and how they add up.
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 
 /// How a benchmark of that name ends; a failure is told.
 pub(crate) fn exit_code(benchmark: &str, run: Result<(), String>) -> ExitCode {
@@ -66,6 +67,19 @@ impl Jdk {
         Command::new(self.home.join("bin/java"))
     }
 
+    /// All of its threads on one processor: how they share more differs from round to round by more than
+    /// what is measured, and what is left to other threads counts too.
+    pub(crate) fn on_one_processor(&self) -> Result<Command, String> {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        // Cpus_allowed_list:	0-3,8
+        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        let last = list.and_then(|list| list.trim().rsplit([',', '-']).next());
+        let mut taskset = Command::new("taskset"); // Debian's package is util-linux
+        taskset.args(["-c", last.ok_or("/proc/self/status names no processors")?]);
+        taskset.arg(self.home.join("bin/java"));
+        Ok(taskset)
+    }
+
     fn at(home: PathBuf) -> Result<Self, String> {
         let mut jdk = Self { home, version: 0, name: String::new() };
         let mut java = jdk.java();
@@ -110,6 +124,89 @@ pub(crate) fn maven(project: &str) -> Result<String, String> {
         )),
         Err(error) => Err(format!("mvn: {error}; Debian's package is maven")),
     }
+}
+
+/// A Java program that prints figures, a line each, some of them when it is told to go on.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    lines: BufReader<ChildStdout>,
+    command: String,
+}
+
+impl Running {
+    pub(crate) fn start(mut java: Command) -> Result<Self, String> {
+        let command = format!("{java:?}");
+        java.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = java.spawn().map_err(|error| format!("{command}: {error}"))?;
+        let stdout = child.stdout.take().ok_or("no stdout")?;
+        Ok(Self { child, lines: BufReader::new(stdout), command })
+    }
+
+    pub(crate) fn number(&mut self) -> Result<f64, String> {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).map_err(|error| format!("{}: {error}", self.command))?;
+        line.trim().parse().map_err(|error| format!("{}: {error}: '{line}'", self.command))
+    }
+
+    pub(crate) fn go_on(&mut self) -> Result<(), String> {
+        let stdin = self.child.stdin.as_mut().ok_or("no stdin")?;
+        let told = stdin.write_all(b"\n").and_then(|()| stdin.flush());
+        told.map_err(|error| format!("{}: {error}", self.command))
+    }
+
+    /// Tells it that nothing comes any more, and waits for its end.
+    pub(crate) fn end(mut self) -> Result<(), String> {
+        drop(self.child.stdin.take());
+        match self.child.wait() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("{}: {status}", self.command)),
+            Err(error) => Err(format!("{}: {error}", self.command)),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Ended already, or of no more use.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts the programs, not always the same one first, and asks them in turn for so many figures each: what
+/// else the machine does falls on all alike. What they print while others start, and so many figures to
+/// warm up, are not counted.
+pub(crate) fn in_turn<const N: usize>(
+    programs: [Command; N],
+    pair: usize,
+    (warm_up, rounds): (usize, usize),
+) -> Result<[Vec<f64>; N], String> {
+    let mut programs: Vec<(usize, Command)> = programs.into_iter().enumerate().collect();
+    programs.rotate_left(pair % N);
+    let mut all = Vec::new();
+    for (place, program) in programs {
+        let mut program = Running::start(program)?;
+        program.number()?;
+        all.push((place, program, Vec::new()));
+    }
+    for round in 0..warm_up + rounds {
+        for (_, program, figures) in &mut all {
+            program.go_on()?;
+            let figure = program.number()?;
+            if round >= warm_up {
+                figures.push(figure);
+            }
+        }
+        all.rotate_left(1);
+    }
+    all.sort_by_key(|(place, ..)| *place);
+    let mut figures = Vec::new();
+    for (_, program, of_it) in all {
+        program.end()?;
+        figures.push(of_it);
+    }
+    let mut figures = figures.into_iter();
+    Ok(std::array::from_fn(|_| figures.next().unwrap_or_default()))
 }
 
 /// The value below which so many quarters of them lie.

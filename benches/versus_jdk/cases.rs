@@ -59,6 +59,9 @@ pub(crate) struct Program {
     pub(crate) options: &'static str,
     /// A limit of direct memory: the JVM's own, or else the agent's.
     pub(crate) limit: Option<&'static str>,
+    /// Prints one more figure for each line that it gets, so that both sides can be asked in turn, so often,
+    /// all on one processor.
+    pub(crate) rounds: Option<usize>,
     /// The port of an [`OtherEnd`](crate::other_end::OtherEnd) is its last argument.
     pub(crate) has_other_end: bool,
 }
@@ -136,7 +139,7 @@ pub(crate) fn cases(is_test: bool) -> Vec<Case> {
         target: Some(Target::Ratio(1.0)),
         how: How::Budget { threads },
     }));
-    cases.push(netty(if is_test { 800 } else { 200_000 }));
+    cases.push(netty(if is_test { 800 } else { 20_000 }));
     cases.push(Case {
         name: "start and end of a JVM".to_owned(),
         unit: MS,
@@ -212,13 +215,21 @@ fn sockets(most: u64) -> Vec<Case> {
             case(name, *options, "stream", size, STREAMS, target)
         })
     });
-    let channels =
-        [("write of 1 KiB", "write"), ("read of 1 KiB", "read"), ("gather of 16", "gather")].map(
-            |(name, how)| {
-                case(format!("CPU of a channel's {name}"), "", how, KIBI, 17..NEWEST, 1.0)
-            },
-        );
-    streams.chain(channels).collect()
+    // On 8 and 11 too, where a stream's write is to be compared with it.
+    let writes = [KIBI, 64 * KIBI, MIBI].map(|size| {
+        case(
+            format!("CPU of a channel's write of {}", bytes(size)),
+            "",
+            "write",
+            size,
+            8..NEWEST,
+            1.0,
+        )
+    });
+    let others = [("read of 1 KiB", "read"), ("gather of 16", "gather")].map(|(name, how)| {
+        case(format!("CPU of a channel's {name}"), "", how, KIBI, 17..NEWEST, 1.0)
+    });
+    streams.chain(writes).chain(others).collect()
 }
 
 /// Threads that are blocked: some, and many.
@@ -277,9 +288,10 @@ fn netty(messages: u32) -> Case {
         // 0.99 of the throughput.
         target: Some(Target::Ratio(1.0 / 0.99)),
         how: How::Program(Program {
-            main: "real.NettyEcho",
+            main: "bench.NettyEcho",
             arguments: vec![messages.to_string()],
             flags: &["-Xmx256m"],
+            rounds: Some(30),
             ..Program::default()
         }),
     }
@@ -290,8 +302,8 @@ fn peers() -> Vec<Case> {
     let case = |(name, peer): (&str, &str), size: u64| Case {
         name: format!("{PEER}{name}, {}", bytes(size)),
         unit: NS,
-        // All of them are there, `Arena` is the youngest.
-        jdks: 21..NEWEST,
+        // All of them are there: `Arena` is the youngest, a preview in 21.
+        jdks: 22..NEWEST,
         target: None,
         how: How::Jmh {
             benchmark: "Peers.allocateAndFree",

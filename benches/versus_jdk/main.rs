@@ -19,7 +19,7 @@ mod measure;
 mod other_end;
 mod plot;
 
-use cases::{Case, How, cases};
+use cases::{Case, cases};
 use common::{Arguments, Jdk, agent, exit_code, jdks, maven};
 use document::{Document, Pairs, Row};
 use measure::{Bench, Side};
@@ -80,13 +80,7 @@ fn run() -> Result<(), String> {
         (false, true) => return Err("--write is for figures, and those of --test are none".into()),
         (false, false) => Some(Document::open(&cases, &jdks, &plan)?),
     };
-    let mut class_path = maven("benches/java")?;
-    if plan
-        .iter()
-        .any(|(case, _)| matches!(&case.how, How::Program(p) if p.main.starts_with("real.")))
-    {
-        class_path = format!("{class_path}:{}", maven("tests/real")?);
-    }
+    let class_path = maven("benches/java")?;
     let bench = Bench { agent: agent()?, class_path, is_test };
 
     let mut failures = Vec::new();
@@ -121,9 +115,9 @@ fn run() -> Result<(), String> {
 
 /// Runs both sides, so many times in turn.
 fn compare(bench: &Bench, case: &Case, jdk: &Jdk, pairs: usize) -> Result<Pairs, String> {
-    let measure = |side| bench.measure(case, jdk, side);
     if bench.is_test {
         // Nobody looks at the figures.
+        let measure = |side| bench.measure(case, jdk, side);
         return thread::scope(|scope| {
             let stock = scope.spawn(|| measure(Side::Stock));
             let ours = measure(Side::Ours)?;
@@ -134,14 +128,7 @@ fn compare(bench: &Bench, case: &Case, jdk: &Jdk, pairs: usize) -> Result<Pairs,
     }
     let mut measured = Vec::new();
     for pair in 0..pairs {
-        // Neither is always the first.
-        measured.push(if pair % 2 == 0 {
-            let stock = measure(Side::Stock)?;
-            (stock, measure(Side::Ours)?)
-        } else {
-            let ours = measure(Side::Ours)?;
-            (measure(Side::Stock)?, ours)
-        });
+        measured.push(bench.pair(case, jdk, pair)?);
         eprint!(".");
     }
     eprint!(" ");

@@ -1,7 +1,7 @@
 //! One figure of one case: of a stock JVM, or of ours.
 
 use crate::cases::{Case, How, Program};
-use crate::common::{Jdk, quantile};
+use crate::common::{Jdk, in_turn, quantile};
 use crate::other_end::OtherEnd;
 use offheap::bits::Budget;
 use std::path::PathBuf;
@@ -49,6 +49,26 @@ impl Bench {
         figure.map(case.unit.show)
     }
 
+    /// Both sides' figures, stock's and ours; neither side is always the first.
+    pub(crate) fn pair(&self, case: &Case, jdk: &Jdk, pair: usize) -> Result<(f64, f64), String> {
+        if let How::Program(program) = &case.how
+            && let Some(rounds) = program.rounds
+        {
+            let java = |side| jdk.on_one_processor().map(|java| self.with(java, side, program));
+            let programs = [java(Side::Stock)?, java(Side::Ours)?];
+            let [stock, ours] = in_turn(programs, pair, (10, rounds))?
+                .map(|mut figures| (case.unit.show)(quantile(&mut figures, 2)));
+            return Ok((stock, ours));
+        }
+        if pair.is_multiple_of(2) {
+            let stock = self.measure(case, jdk, Side::Stock)?;
+            Ok((stock, self.measure(case, jdk, Side::Ours)?))
+        } else {
+            let ours = self.measure(case, jdk, Side::Ours)?;
+            Ok((self.measure(case, jdk, Side::Stock)?, ours))
+        }
+    }
+
     /// The flag that makes a JVM that side's, if it takes one, and limits direct memory by that side's
     /// means. A native that can't be ours ends the program: no figure of the stock JVM passes for ours.
     fn flag(&self, side: Side, limit: Option<&str>, options: &str) -> Option<String> {
@@ -63,12 +83,16 @@ impl Bench {
 
     fn program(&self, jdk: &Jdk, side: Side, program: &Program) -> Result<f64, String> {
         let other_end = if program.has_other_end { Some(OtherEnd::start()?) } else { None };
-        let mut java = jdk.java();
-        java.args(self.flag(side, program.limit, program.options)).args(program.flags);
-        java.args(["-cp", &self.class_path, program.main]).args(&program.arguments);
+        let mut java = self.with(jdk.java(), side, program);
         java.args(other_end.as_ref().map(|end| end.port().to_string()));
         let text = output(&mut java)?;
         text.trim().parse().map_err(|error| format!("{java:?}: {error}: {text}"))
+    }
+
+    fn with(&self, mut java: Command, side: Side, program: &Program) -> Command {
+        java.args(self.flag(side, program.limit, program.options)).args(program.flags);
+        java.args(["-cp", &self.class_path, program.main]).args(&program.arguments);
+        java
     }
 
     /// The median of what JMH's iterations say.

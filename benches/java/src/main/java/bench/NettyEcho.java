@@ -1,4 +1,4 @@
-package real;
+package bench;
 
 import io.netty.bootstrap.Bootstrap;
 import io.netty.bootstrap.ServerBootstrap;
@@ -15,12 +15,14 @@ import io.netty.channel.socket.nio.NioSocketChannel;
 import io.netty.util.ResourceLeakDetector;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.SocketAddress;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 
 /**
  * A server that sends back what it gets, and clients that send a message of 4 KiB again and again: {@code NettyEcho
- * MESSAGES}. Prints the messages a second, after as many to warm up. Which buffers Netty takes, its properties say.
+ * MESSAGES}. Prints the messages a second, after as many to warm up, and once more for each line that comes. The
+ * server has one thread and the clients another: how Netty would share them among more differs from run to run. Which
+ * buffers Netty takes, its properties say.
  */
 public final class NettyEcho {
     private static final int CLIENTS = 8;
@@ -31,8 +33,9 @@ public final class NettyEcho {
     public static void main(String[] args) throws Exception {
         int messages = Integer.parseInt(args[0]);
         ResourceLeakDetector.setLevel(ResourceLeakDetector.Level.DISABLED);
-        EventLoopGroup group = new NioEventLoopGroup(2);
-        ServerBootstrap bootstrap = new ServerBootstrap().group(group).channel(NioServerSocketChannel.class)
+        EventLoopGroup servers = new NioEventLoopGroup(1);
+        EventLoopGroup clients = new NioEventLoopGroup(1);
+        ServerBootstrap bootstrap = new ServerBootstrap().group(servers).channel(NioServerSocketChannel.class)
             .childHandler(new ChannelInitializer<Channel>() {
                 @Override
                 protected void initChannel(Channel channel) {
@@ -40,21 +43,21 @@ public final class NettyEcho {
                 }
             });
         InetSocketAddress any = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
-        Channel server = bootstrap.bind(any).sync().channel();
-        run(group, server, messages);
-        long start = System.nanoTime();
-        run(group, server, messages);
-        double seconds = (System.nanoTime() - start) / 1e9;
-        System.out.println(messages / seconds);
-        server.close().sync();
-        group.shutdownGracefully(0, 1, TimeUnit.SECONDS).sync();
+        SocketAddress server = bootstrap.bind(any).sync().channel().localAddress();
+        run(clients, server, messages);
+        Rounds.run(() -> {
+            long start = System.nanoTime();
+            run(clients, server, messages);
+            return messages * 1e9 / (System.nanoTime() - start);
+        });
+        System.exit(0);
     }
 
-    private static void run(EventLoopGroup group, Channel server, int messages) throws InterruptedException {
+    private static void run(EventLoopGroup group, SocketAddress server, int messages) throws InterruptedException {
         CountDownLatch ended = new CountDownLatch(CLIENTS);
         for (int i = 0; i < CLIENTS; i++) {
             new Bootstrap().group(group).channel(NioSocketChannel.class)
-                .handler(new Client(messages / CLIENTS, ended)).connect(server.localAddress()).sync();
+                .handler(new Client(messages / CLIENTS, ended)).connect(server).sync();
         }
         ended.await();
     }
@@ -93,6 +96,13 @@ public final class NettyEcho {
                     ended.countDown();
                 }
             }
+        }
+
+        @Override
+        public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
+            // The messages that are left would never come.
+            cause.printStackTrace();
+            Runtime.getRuntime().halt(1);
         }
 
         private static void send(ChannelHandlerContext context) {
