@@ -5,6 +5,7 @@
 //! Threads that come when all parts are given share one. Reading adds the parts up.
 
 use crate::own::{self, Own};
+use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Those of threads. The model checker's stacks are small.
@@ -83,6 +84,31 @@ fn first_part(own: &Own) -> usize {
     part
 }
 
+/// The figures that the calling thread adds to, looked up once for a whole call: behind a system call little
+/// is in the cache of what leads there.
+#[derive(Clone, Copy)]
+pub(crate) struct Mine<const N: usize> {
+    all: &'static Counters<N>,
+    own: Option<&'static [AtomicU64; N]>,
+    /// Not another thread's.
+    here: PhantomData<*const ()>,
+}
+
+impl<const N: usize> Mine<N> {
+    /// [`Counters::add`].
+    #[inline]
+    pub(crate) fn add(&self, figure: usize, amount: u64) {
+        match self.own {
+            Some(figures) => {
+                if let Some(count) = figures.get(figure) {
+                    add_own(count, amount);
+                }
+            }
+            None => self.all.add_shared([(figure, amount)]),
+        }
+    }
+}
+
 /// Adds to a figure that no other thread writes, and no signal handler; its sum.
 #[inline]
 pub(crate) fn add_own(figure: &AtomicU64, amount: u64) -> u64 {
@@ -101,6 +127,11 @@ impl<const N: usize> Counters<N> {
     #[inline]
     pub(crate) fn add(&self, figure: usize, amount: u64) {
         own::with(|own| self.add_by(own, figure, amount));
+    }
+
+    #[inline]
+    pub(crate) fn mine(&'static self) -> Mine<N> {
+        Mine { all: self, own: own::with(|own| self.of(own)), here: PhantomData }
     }
 
     /// [`Counters::add`], by the thread whose own that is.

@@ -90,6 +90,7 @@ fn length(len: jint) -> usize {
     usize::try_from(len).unwrap_or(0)
 }
 
+#[inline(always)]
 fn socket_write<'local>(
     env: &RawEnv<'local>,
     fd: &JObject<'local>,
@@ -103,6 +104,7 @@ fn socket_write<'local>(
     Ok(net::socket_write(fd, &mut source, length(len), 0, wait)?)
 }
 
+#[inline(always)]
 fn socket_read<'local>(
     env: &RawEnv<'local>,
     fd: &JObject<'local>,
@@ -136,6 +138,7 @@ fn count(bytes: usize) -> jint {
 }
 
 /// The JDK's `socketWrite0`.
+#[inline(always)]
 pub(super) fn write_all<'local>(
     env: &RawEnv<'local>,
     fd: &JObject<'local>,
@@ -151,6 +154,7 @@ pub(super) fn write_all<'local>(
 }
 
 /// The JDK's `socketRead0`.
+#[inline(always)]
 pub(super) fn read_some<'local>(
     env: &RawEnv<'local>,
     fd: &JObject<'local>,

@@ -1,7 +1,6 @@
 //! What has gone through the sockets since the process began.
 
 use crate::counter;
-use crate::own;
 
 /// Totals of the process. Each figure is exact; they are read one after the other, so a total
 /// may be ahead of its neighbour by what happened in between.
@@ -37,27 +36,41 @@ pub(super) enum Counter {
 
 static TOTALS: counter::Counters<7> = counter::Counters::new();
 
-/// Counts a `send` or `recv` and its bytes.
-pub(super) fn add_transfer(calls: Counter, bytes: Counter, amount: usize) {
-    own::with(|own| {
-        TOTALS.add_by(own, calls as usize, 1);
-        TOTALS.add_by(own, bytes as usize, amount as u64);
-    });
+/// The totals, for the calling thread to add to.
+#[derive(Clone, Copy)]
+pub(super) struct Totals(counter::Mine<7>);
+
+impl Totals {
+    #[inline]
+    pub(super) fn mine() -> Self {
+        Self(TOTALS.mine())
+    }
+
+    /// Counts a `send` or `recv` and its bytes.
+    #[inline]
+    pub(super) fn add_transfer(self, calls: Counter, bytes: Counter, amount: usize) {
+        self.0.add(calls as usize, 1);
+        self.0.add(bytes as usize, amount as u64);
+    }
 }
 
 /// Counts a call, from now until it is dropped.
-pub(super) struct Call(());
+pub(super) struct Call(Totals);
 
 impl Call {
+    #[inline]
     pub(super) fn begin(kind: Counter) -> Self {
-        TOTALS.add(kind as usize, 1);
-        Self(())
+        let totals = Totals::mine();
+        totals.0.add(kind as usize, 1);
+        Self(totals)
     }
 }
 
 impl Drop for Call {
+    #[inline]
     fn drop(&mut self) {
-        TOTALS.add(Counter::Ended as usize, 1);
+        let Self(totals) = self;
+        totals.0.add(Counter::Ended as usize, 1);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The descriptor table: blocking system calls on a number, and its close from another thread.
 
-use super::counters::{self, Counter};
+use super::counters::{Counter, Totals};
 use super::entry::{Entry, Operation};
 use super::wakeup;
 use crate::error::Errno;
@@ -63,16 +63,19 @@ fn entries(count: usize) -> Result<Box<[Entry<Thread>]>, Errno> {
 pub(super) struct Blocking<'a> {
     fd: c_int,
     operation: &'a Operation<Thread>,
+    totals: Totals,
 }
 
 /// Runs `work` as an operation on the descriptor.
 ///
 /// # Errors
 /// `EBADF` if the number can't be a descriptor, or is being closed; `work` has not run then.
+#[inline]
 pub(super) fn blocking<R>(fd: c_int, work: impl FnOnce(&Blocking<'_>) -> R) -> Result<R, Errno> {
     let entry = TABLE.entry(fd)?;
     wakeup::accept();
-    entry.enter(current_thread(), |operation| work(&Blocking { fd, operation }))
+    let totals = Totals::mine();
+    entry.enter(current_thread(), |operation| work(&Blocking { fd, operation, totals }))
 }
 
 impl Blocking<'_> {
@@ -103,6 +106,7 @@ impl Blocking<'_> {
     ///
     /// # Safety
     /// `buffer` is a readable range of `len` bytes.
+    #[inline]
     pub(super) unsafe fn send(
         &self,
         buffer: *const u8,
@@ -114,7 +118,7 @@ impl Blocking<'_> {
             unsafe { os::net::send(self.fd, buffer, len, flags) }
         });
         let bytes = self.transferred(result)?;
-        counters::add_transfer(Counter::Sends, Counter::BytesSent, bytes);
+        self.totals.add_transfer(Counter::Sends, Counter::BytesSent, bytes);
         Ok(bytes)
     }
 
@@ -122,6 +126,7 @@ impl Blocking<'_> {
     ///
     /// # Safety
     /// `buffer` is a writable range of `len` bytes.
+    #[inline]
     pub(super) unsafe fn recv(
         &self,
         buffer: *mut u8,
@@ -133,7 +138,7 @@ impl Blocking<'_> {
             unsafe { os::net::recv(self.fd, buffer, len, flags) }
         });
         let bytes = self.transferred(result)?;
-        counters::add_transfer(Counter::Receives, Counter::BytesReceived, bytes);
+        self.totals.add_transfer(Counter::Receives, Counter::BytesReceived, bytes);
         Ok(bytes)
     }
 

@@ -2,6 +2,9 @@
 //!
 //! Both are one operation on the descriptor, from the first system call to the last: a close by
 //! another thread ends them, waits for them, and no later chunk goes to the number's next owner.
+//!
+//! Behind a system call the processor has forgotten where calls return to, and each return costs as much
+//! as a dozen instructions: what lies between a native and its system call is inlined.
 
 use super::buffer::{
     MAX_HEAP_BUFFER_LEN, SHARED_BUFFER_LEN, SMALL_BUFFER_LEN, on_stack, with_buffer,
@@ -131,6 +134,7 @@ pub fn socket_write<S: Source>(
 }
 
 /// [`socket_write`] in a mode of the caller's.
+#[inline(always)]
 pub(super) fn socket_write_in<S: Source>(
     mode: WriteMode,
     fd: c_int,
@@ -193,6 +197,7 @@ impl<S: Source> Write<'_, S> {
 
     /// Sends chunk by chunk until `end` bytes are gone; false if the descriptor would block before,
     /// and is not waited for.
+    #[inline(always)]
     fn up_to(
         &mut self,
         end: usize,
@@ -228,6 +233,7 @@ impl<S: Source> Write<'_, S> {
 }
 
 /// Returns less than the chunk's length only if the descriptor would block and `wait` is false.
+#[inline(always)]
 fn send_chunk(
     operation: &Blocking<'_>,
     chunk: &[u8],

@@ -10,10 +10,9 @@
 //!
 //! All functions are for any thread.
 
-use crate::counter::{self, add_own};
+use crate::counter;
 use crate::error::Errno;
 use crate::os;
-use crate::own;
 use core::ffi::c_int;
 use core::ptr;
 
@@ -102,16 +101,9 @@ fn counted(
     direction: Direction,
     call: impl FnOnce() -> Result<usize, Errno>,
 ) -> Result<Status, Errno> {
-    // Once for the whole call: behind it the way there would be out of the cache.
-    let own = own::with(|own| TOTALS.of(own));
+    let totals = TOTALS.mine();
     let add = |figure: usize, amount: usize| {
-        let (figure, amount) = (3 * direction as usize + figure, amount as u64);
-        match own.and_then(|own| own.get(figure)) {
-            Some(figure) => {
-                add_own(figure, amount);
-            }
-            None => TOTALS.add_shared([(figure, amount)]),
-        }
+        totals.add(3 * direction as usize + figure, amount as u64);
     };
     add(BEGUN, 1);
     let result = call();
