@@ -1,10 +1,11 @@
 //! One program, stock and on our natives.
 
-use crate::common::child;
+use crate::common::child::{self, Finished};
 use crate::common::jdk::Jdk;
 use crate::{agentpath, program, scratch};
 use serde_json::Value;
 use std::ffi::OsStr;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -41,13 +42,30 @@ macro_rules! arguments {
 }
 pub(crate) use arguments;
 
+/// Whether a program has failed by a fault of the JDK's own, which it has on our natives, too: it is run again.
+pub(crate) type Fault = fn(&Finished) -> bool;
+
 /// Runs the program, which must succeed, and gives its output.
 pub(crate) fn stock(jdk: &Jdk, arguments: &Arguments, limit: Duration) -> String {
+    stock_but(jdk, arguments, limit, |_| false)
+}
+
+fn stock_but(jdk: &Jdk, arguments: &Arguments, limit: Duration, fault: Fault) -> String {
     let mut java = jdk.java();
     java.args(arguments);
-    let run = child::run(&mut java, limit, "a JDK");
-    assert!(run.status.success(), "JDK {}, stock: {java:?}\n{}", jdk.version, run.output);
-    run.output
+    succeed(&format!("JDK {}, stock", jdk.version), &mut java, limit, fault)
+}
+
+fn succeed(who: &str, java: &mut Command, limit: Duration, fault: Fault) -> String {
+    for _ in 0..3 {
+        let run = child::run(java, limit, "a JDK");
+        if run.status.success() {
+            return run.output;
+        }
+        assert!(fault(&run), "{who}: {java:?}\n{}", run.output);
+        eprintln!("{who}: run again, the fault is the JDK's: {java:?}\n{}", run.output);
+    }
+    panic!("{who}: three times the JDK's own fault, as said above: {java:?}");
 }
 
 /// The same with the agent, its options given; and what it reported.
@@ -57,25 +75,44 @@ pub(crate) fn ours(
     arguments: &Arguments,
     limit: Duration,
 ) -> (String, Report) {
+    ours_but(jdk, options, arguments, limit, |_| false)
+}
+
+fn ours_but(
+    jdk: &Jdk,
+    options: &str,
+    arguments: &Arguments,
+    limit: Duration,
+    fault: Fault,
+) -> (String, Report) {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let file = scratch().join(format!("pair-{}-{number}.json", std::process::id()));
     let mut java = jdk.java();
     java.arg(agentpath(format!("report={},{options}", file.display()).trim_end_matches(',')));
     java.args(arguments);
-    let run = child::run(&mut java, limit, "a JDK");
-    assert!(run.status.success(), "JDK {}: {java:?}\n{}", jdk.version, run.output);
+    let output = succeed(&format!("JDK {}", jdk.version), &mut java, limit, fault);
     let text = std::fs::read_to_string(&file).unwrap_or_else(|error| {
-        panic!("JDK {}: {error}: no report of {java:?}\n{}", jdk.version, run.output)
+        panic!("JDK {}: {error}: no report of {java:?}\n{output}", jdk.version)
     });
     std::fs::remove_file(&file).expect("the report just read");
-    (run.output, Report(serde_json::from_str(&text).expect("a report in JSON")))
+    (output, Report(serde_json::from_str(&text).expect("a report in JSON")))
 }
 
 /// Runs the program in both ways, and requires the same output of both.
 pub(crate) fn same(jdk: &Jdk, arguments: &Arguments, limit: Duration) -> (String, Report) {
-    let stock = stock(jdk, arguments, limit);
-    let (ours, report) = ours(jdk, "", arguments, limit);
+    same_but(jdk, arguments, limit, |_| false)
+}
+
+/// [`same`], where both may have a fault of the JDK's.
+pub(crate) fn same_but(
+    jdk: &Jdk,
+    arguments: &Arguments,
+    limit: Duration,
+    fault: Fault,
+) -> (String, Report) {
+    let stock = stock_but(jdk, arguments, limit, fault);
+    let (ours, report) = ours_but(jdk, "", arguments, limit, fault);
     assert_eq!(ours, stock, "JDK {}: {arguments:?}: left with the agent, right stock", jdk.version);
     (ours, report)
 }

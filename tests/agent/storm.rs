@@ -1,8 +1,8 @@
 //! Closes from another thread, by the hundred thousand, while signals fly.
 
-use crate::common::child;
+use crate::common::child::{self, Finished};
 use crate::common::jdk::{self, Jdk, on_each, programs};
-use crate::pair::{Arguments, Report, arguments, same};
+use crate::pair::{Arguments, Report, arguments, same, same_but};
 use crate::scratch;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -63,10 +63,36 @@ fn storm(jdk: &Jdk, seed: &str, flags: &Arguments) -> Report {
     arguments.extend(arguments!["-cp", programs()]);
     arguments.extend(of_the_program.map(|argument| std::ffi::OsStr::new(argument).into()));
     arguments.extend(arguments![*SIGNALLER]);
-    let (output, report) = same(jdk, &arguments, LIMIT);
+    let (output, report) = same_but(jdk, &arguments, LIMIT, has_forgotten_a_connect);
     assert!(output.starts_with(&format!("storm: {ROUNDS} rounds ok\n")), "{output}");
     assert!(output.ends_with("storm: signals ok\n"), "{output}");
     report
+}
+
+/// Whether all who hang are in a channel's connect, whose natives, and whose close, are the JDK's with the
+/// agent, too. The JDK signals such a thread once; a stock 11 was seen to forget one, in one of fifteen runs.
+fn has_forgotten_a_connect(run: &Finished) -> bool {
+    const NOTHING_HAPPENED: i32 = 3;
+    let lanes = run.output.lines().filter(|line| line.starts_with("lane-"));
+    let mut hanging = lanes.filter(|line| !line.ends_with(": null")).peekable();
+    run.status.code() == Some(NOTHING_HAPPENED)
+        && hanging.peek().is_some()
+        && hanging.all(|line| line.contains(": CHANNEL_CONNECT "))
+}
+
+#[test]
+fn only_a_forgotten_connect_of_a_channel_is_the_jdks_fault() {
+    use std::os::unix::process::ExitStatusExt;
+    let run = |code: i32, output: &str| {
+        let status = std::process::ExitStatus::from_raw(code << 8);
+        has_forgotten_a_connect(&Finished { status, output: output.to_owned() })
+    };
+    let hung = "storm: no progress for 30 s after 9 rounds\nlane-0: null\n";
+    let connect = "lane-1: CHANNEL_CONNECT 3c by interrupt closing\n";
+    assert!(run(3, &format!("{hung}{connect}")));
+    assert!(!run(3, &format!("{hung}{connect}lane-2: CHANNEL_READ 4d by close closing\n")));
+    assert!(!run(3, hung));
+    assert!(!run(1, &format!("{hung}{connect}")));
 }
 
 /// Without signals but those of the closes.
