@@ -98,14 +98,7 @@ impl<const N: usize> Mine<N> {
     /// [`Counters::add`].
     #[inline]
     pub(crate) fn add(&self, figure: usize, amount: u64) {
-        match self.own {
-            Some(figures) => {
-                if let Some(count) = figures.get(figure) {
-                    add_own(count, amount);
-                }
-            }
-            None => self.all.add_shared([(figure, amount)]),
-        }
+        self.all.add_to(self.own, figure, amount);
     }
 }
 
@@ -137,7 +130,13 @@ impl<const N: usize> Counters<N> {
     /// [`Counters::add`], by the thread whose own that is.
     #[inline]
     pub(crate) fn add_by(&self, own: &Own, figure: usize, amount: u64) {
-        match self.of(own) {
+        self.add_to(self.of(own), figure, amount);
+    }
+
+    /// [`Counters::add`], by the thread whose own figures these are, if it has any.
+    #[inline]
+    fn add_to(&self, own: Option<&[AtomicU64; N]>, figure: usize, amount: u64) {
+        match own {
             Some(figures) => {
                 if let Some(count) = figures.get(figure) {
                     add_own(count, amount);

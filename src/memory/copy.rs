@@ -422,10 +422,21 @@ mod tests {
         let bytes = size_of_val(words);
         std::thread::scope(|scope| {
             let reader = scope.spawn(|| {
-                (0..200_000).find_map(|i: usize| {
-                    let seen = words[i % words.len()].load(Relaxed);
-                    (seen != 0 && seen != u64::MAX).then_some(seen)
-                })
+                let mut before = 0;
+                let mut changes = 0;
+                for i in (0..words.len()).cycle() {
+                    let seen = words[i].load(Relaxed);
+                    if seen != 0 && seen != u64::MAX {
+                        return Some(seen);
+                    }
+                    changes += usize::from(seen != before);
+                    before = seen;
+                    // A count of looks alone might be over before the first change.
+                    if changes == 50_000 {
+                        break;
+                    }
+                }
+                None
             });
             while !reader.is_finished() {
                 // SAFETY: atomics may be written through a shared reference.

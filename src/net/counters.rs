@@ -64,6 +64,12 @@ impl Call {
         totals.0.add(kind as usize, 1);
         Self(totals)
     }
+
+    /// For what the call itself counts.
+    #[inline]
+    pub(super) fn totals(&self) -> Totals {
+        self.0
+    }
 }
 
 impl Drop for Call {

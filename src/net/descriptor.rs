@@ -66,15 +66,18 @@ pub(super) struct Blocking<'a> {
     totals: Totals,
 }
 
-/// Runs `work` as an operation on the descriptor.
+/// Runs `work` as an operation on the descriptor; what it transfers is added to the totals.
 ///
 /// # Errors
 /// `EBADF` if the number can't be a descriptor, or is being closed; `work` has not run then.
 #[inline]
-pub(super) fn blocking<R>(fd: c_int, work: impl FnOnce(&Blocking<'_>) -> R) -> Result<R, Errno> {
+pub(super) fn blocking<R>(
+    fd: c_int,
+    totals: Totals,
+    work: impl FnOnce(&Blocking<'_>) -> R,
+) -> Result<R, Errno> {
     let entry = TABLE.entry(fd)?;
     wakeup::accept();
-    let totals = Totals::mine();
     entry.enter(current_thread(), |operation| work(&Blocking { fd, operation, totals }))
 }
 
@@ -207,7 +210,7 @@ pub unsafe fn net_send(
     len: usize,
     flags: c_int,
 ) -> Result<usize, Errno> {
-    blocking(fd, |operation| {
+    blocking(fd, Totals::mine(), |operation| {
         // SAFETY: the caller guarantees the range.
         unsafe { operation.send(buffer, len, flags) }
     })?
@@ -224,7 +227,7 @@ pub unsafe fn net_send(
 /// # Safety
 /// `buffer` is a writable range of `len` bytes.
 pub unsafe fn net_read(fd: c_int, buffer: *mut u8, len: usize) -> Result<usize, Errno> {
-    blocking(fd, |operation| {
+    blocking(fd, Totals::mine(), |operation| {
         // SAFETY: the caller guarantees the range.
         unsafe { operation.recv(buffer, len, 0) }
     })?
@@ -240,7 +243,7 @@ pub unsafe fn net_read(fd: c_int, buffer: *mut u8, len: usize) -> Result<usize, 
 /// JDK's function answers 1 for a number that is not open; the read after it then fails.)
 /// `ENOMEM` as for [`net_send`], or `poll`'s own.
 pub fn net_timeout(fd: c_int, timeout: i64) -> Result<bool, Errno> {
-    blocking(fd, |operation| {
+    blocking(fd, Totals::mine(), |operation| {
         operation.wait_for(libc::POLLIN | libc::POLLERR, Deadline::after(timeout))
     })?
 }

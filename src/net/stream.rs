@@ -143,8 +143,8 @@ pub(super) fn socket_write_in<S: Source>(
     flags: c_int,
     wait: bool,
 ) -> Result<usize, WriteError<S::Error>> {
-    let _call = Call::begin(Counter::Writes);
-    blocking(fd, |operation| {
+    let call = Call::begin(Counter::Writes);
+    blocking(fd, call.totals(), |operation| {
         let mut write = Write { operation, source, len, flags, wait, sent: 0 };
         match mode {
             WriteMode::Lean if len > SMALL_BUFFER_LEN => write.lean(),
@@ -274,12 +274,12 @@ pub fn socket_read<S: Sink>(
     timeout: i32,
     wait: bool,
 ) -> Result<ReadOutcome, ReadError<S::Error>> {
-    let _call = Call::begin(Counter::Reads);
+    let call = Call::begin(Counter::Reads);
     if len == 0 {
         return Ok(ReadOutcome::Data(0));
     }
     with_buffer(len, |buffer| {
-        let outcome = blocking(fd, |operation| match timeout {
+        let outcome = blocking(fd, call.totals(), |operation| match timeout {
             0 => receive(operation, buffer, wait),
             _ => receive_in_time(operation, buffer, timeout),
         });

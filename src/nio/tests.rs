@@ -81,12 +81,52 @@ fn nothing_there_is_unavailable_and_the_end_is_the_end() {
     assert_eq!(unsafe { write(socket.as_raw_fd(), bytes.as_ptr(), 8) }, Err(Errno::EPIPE));
 }
 
+/// A file that only the caller has.
+fn file(name: &str) -> std::fs::File {
+    let path = std::env::temp_dir().join(format!("offheap-nio-{}-{name}", std::process::id()));
+    let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path);
+    std::fs::remove_file(&path).unwrap();
+    file.unwrap()
+}
+
+#[test]
+fn what_moves_is_counted_by_its_direction() {
+    const WRITES: u64 = 5000;
+    const READS: u64 = 3000;
+    const SIZE: usize = 1000;
+    /// Other tests count meanwhile, but in all not so much.
+    const OTHERS: u64 = 1000;
+    let file = file("counted");
+    let fd = file.as_raw_fd();
+    let mut bytes = [0; SIZE];
+    let before = totals();
+    for _ in 0..WRITES {
+        // SAFETY: the range is live.
+        assert_eq!(unsafe { pwrite(fd, bytes.as_ptr(), SIZE, 0) }, Ok(Status::Bytes(SIZE)));
+    }
+    for _ in 0..READS {
+        // SAFETY: the range is live.
+        assert_eq!(unsafe { pread(fd, bytes.as_mut_ptr(), SIZE, 0) }, Ok(Status::Bytes(SIZE)));
+    }
+    let now = totals();
+    for (calls, counted) in
+        [(WRITES, now.writes - before.writes), (READS, now.reads - before.reads)]
+    {
+        assert!((calls..calls + OTHERS).contains(&counted), "{counted}");
+    }
+    for (calls, counted) in [
+        (WRITES, now.bytes_written - before.bytes_written),
+        (READS, now.bytes_read - before.bytes_read),
+    ] {
+        let moved = calls * SIZE as u64;
+        assert!((moved..moved + OTHERS).contains(&counted), "{counted}");
+    }
+    assert!(now.inside < OTHERS, "{}", now.inside);
+}
+
 #[test]
 fn bytes_of_a_file_move_by_position_and_by_buffers() {
-    let path = std::env::temp_dir().join(format!("offheap-nio-{}", std::process::id()));
-    let mut file =
-        std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
-    std::fs::remove_file(&path).unwrap();
+    let mut file = file("moved");
     let fd = file.as_raw_fd();
     let (mut first, mut second) = (*b"ab", *b"cde");
     let buffers = [buffer(&mut first), buffer(&mut second)];

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::Errno;
+use crate::net::counters::Totals;
 use crate::net::descriptor::blocking;
 use crate::net::descriptor::tests::operations_on;
 use crate::net::{
@@ -129,7 +130,7 @@ fn somebody_elses_close_under_interrupt_ends_what_is_blocked() {
 fn a_thread_that_has_blocked_the_signal_is_woken_all_the_same() {
     let (fd, peer) = stream_pair();
     let blocked = thread::spawn(move || {
-        blocking(fd, |operation| {
+        blocking(fd, Totals::mine(), |operation| {
             let mut all = MaybeUninit::<libc::sigset_t>::uninit();
             // SAFETY: sigfillset writes the whole set.
             unsafe { libc::sigfillset(all.as_mut_ptr()) };
@@ -264,7 +265,7 @@ fn one_round(round: u64) {
                 other => panic!("{other:?}"),
             }
         } else {
-            blocking(fd, |operation| {
+            blocking(fd, Totals::mine(), |operation| {
                 seen.store(true, Ordering::Release);
                 let mut received = Vec::new();
                 let mut buffer = [0; 800];
@@ -330,7 +331,7 @@ fn in_a_storm_of_closes_every_byte_stays_on_its_connection() {
 #[test]
 fn what_has_moved_is_reported_even_if_the_close_came_meanwhile() {
     let (fd, peer) = stream_pair();
-    let answers = blocking(fd, |operation| {
+    let answers = blocking(fd, Totals::mine(), |operation| {
         thread::spawn(move || interrupt(fd, || ())).join().unwrap();
         [Ok(5), Ok(0), Err(Errno::EPIPE)].map(|result| operation.transferred(result))
     });

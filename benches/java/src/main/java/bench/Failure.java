@@ -5,9 +5,11 @@ final class Failure {
     private Failure() {}
 
     static void endsAll() {
-        Thread.setDefaultUncaughtExceptionHandler((thread, failure) -> {
-            failure.printStackTrace();
-            Runtime.getRuntime().halt(1);
-        });
+        Thread.setDefaultUncaughtExceptionHandler((thread, failure) -> end(failure));
+    }
+
+    static void end(Throwable failure) {
+        failure.printStackTrace();
+        Runtime.getRuntime().halt(1);
     }
 }

@@ -101,8 +101,7 @@ public final class NettyEcho {
         @Override
         public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
             // The messages that are left would never come.
-            cause.printStackTrace();
-            Runtime.getRuntime().halt(1);
+            Failure.end(cause);
         }
 
         private static void send(ChannelHandlerContext context) {
