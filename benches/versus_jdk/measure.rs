@@ -25,9 +25,9 @@ pub(crate) struct Bench {
 }
 
 const JMH: [&str; 8] = ["-foe", "true", "-v", "SILENT", "-rf", "json", "-rff", "/dev/stdout"];
-/// One JVM for a figure: more of them come from the pairs.
-const JMH_FULL: [&str; 10] = ["-f", "1", "-wi", "2", "-w", "200ms", "-i", "5", "-r", "200ms"];
-/// To see that it works: in JMH's own JVM, not warm, once.
+/// In JMH's own JVM: it is fresh for each figure, and has no other benchmark.
+const JMH_FULL: [&str; 10] = ["-f", "0", "-wi", "2", "-w", "200ms", "-i", "5", "-r", "200ms"];
+/// To see that it works: not warm, once.
 const JMH_TEST: [&str; 8] = ["-f", "0", "-wi", "0", "-i", "1", "-r", "1ms"];
 const JMH_JVM: [&str; 3] = ["-XX:+UseSerialGC", "-Xmx256m", "-XX:MaxDirectMemorySize=1g"];
 
@@ -104,18 +104,12 @@ impl Bench {
         arguments: &[String],
     ) -> Result<f64, String> {
         let mut java = jdk.java();
-        let flag = self.flag(side, None, "");
+        java.args(self.flag(side, None, "")).args(JMH_JVM);
         // Other benchmarks on the machine are not JMH's to forbid.
         java.arg("-Djmh.ignoreLock=true");
-        if self.is_test {
-            java.args(&flag).args(JMH_JVM);
-        }
         java.args(["-cp", &self.class_path, "org.openjdk.jmh.Main"]);
         java.arg(format!("^bench.{benchmark}$")).args(arguments);
         java.args(JMH).args(if self.is_test { &JMH_TEST[..] } else { &JMH_FULL[..] });
-        for flag in flag.iter().map(String::as_str).chain(JMH_JVM) {
-            java.args(["-jvmArgs", flag]);
-        }
         let text = output(&mut java)?;
         let result: Option<serde_json::Value> =
             text.find('[').and_then(|start| serde_json::from_str(text.get(start..)?).ok());

@@ -59,7 +59,7 @@ const SAMPLE: u64 = 512 << 10;
 
 /// And then a thread is looked at no more than so often a second: a look costs 5 us where it finds the
 /// JVM's records of the methods in the cache, and 40 where it does not.
-const SAMPLES: u32 = 40;
+const SAMPLES: u32 = 20;
 
 /// The agent of this process.
 struct Agent {

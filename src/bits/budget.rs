@@ -103,7 +103,7 @@ pub struct Snapshot {
     /// The number of reservations.
     pub count: i64,
     /// The most that `reserved_memory` has been. What was reserved while there was no limit is in it to
-    /// within 64 KiB for each thread.
+    /// within 256 KiB for each thread.
     pub peak_reserved_memory: i64,
     /// The most that `count` has been. What was reserved while there was no limit is in it to within 64
     /// for each thread.

@@ -5,8 +5,9 @@ use crate::counter::{Counters, add_own};
 use crate::own::Own;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// A thread tells the others of what it has counted when it is so much.
-const UNTOLD_BYTES: u64 = 64 << 10;
+/// A thread tells the others of what it has counted when it is so much: more than a buffer that it takes and frees
+/// over and over.
+const UNTOLD_BYTES: u64 = 256 << 10;
 const UNTOLD_COUNT: u64 = 64;
 
 /// Bytes, and number of reservations.

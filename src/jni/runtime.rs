@@ -56,6 +56,7 @@ static SOCKET_IMPL_FD: OnceCell<JFieldID> = OnceCell::new();
 ///
 /// # Errors
 /// Pending: the JVM has no such field, or no memory.
+#[inline]
 pub(super) fn file_descriptor_fd(env: &RawEnv<'_>) -> core::result::Result<JFieldID, Exception> {
     field(env, &FILE_DESCRIPTOR_FD, |env| {
         env.get_field_id(jni_str!("java/io/FileDescriptor"), jni_str!("fd"), jni_sig!("I"))
@@ -73,14 +74,26 @@ pub(super) fn socket_impl_fd(env: &RawEnv<'_>) -> core::result::Result<JFieldID,
     })
 }
 
+#[inline]
 fn field(
     env: &RawEnv<'_>,
     cell: &OnceCell<JFieldID>,
     look_up: impl FnOnce(&mut Env<'_>) -> Result<JFieldID>,
 ) -> core::result::Result<JFieldID, Exception> {
-    if let Some(field) = cell.get() {
-        return Ok(*field);
+    match cell.get() {
+        Some(field) => Ok(*field),
+        None => first_field(env, cell, look_up),
     }
+}
+
+/// [`field`] when nobody has asked for it before.
+#[cold]
+#[inline(never)]
+fn first_field(
+    env: &RawEnv<'_>,
+    cell: &OnceCell<JFieldID>,
+    look_up: impl FnOnce(&mut Env<'_>) -> Result<JFieldID>,
+) -> core::result::Result<JFieldID, Exception> {
     let found = env.unowned().with_env(|env| cell.get_or_try_init(|| look_up(env)).copied());
     match found.into_outcome() {
         Outcome::Ok(field) => Ok(field),

@@ -45,7 +45,7 @@ pub(super) fn take(own: &Own, bytes: usize) -> Option<Home> {
     if bytes <= slab::LARGEST {
         return slab::take(own, bytes).map(Home::Slot);
     }
-    extent::take(bytes).map(Home::Extent)
+    extent::take(own, bytes).map(Home::Extent)
 }
 
 /// Where the block at an address lies, if it is one of our own.

@@ -22,7 +22,7 @@ pub(super) const OFF: u64 = u64::MAX;
 static AT_MOST: AtomicU32 = AtomicU32::new(u32::MAX);
 
 /// The coarse clock's step is 4 ms where it is longest: what is counted within one is little.
-const WINDOW: Duration = Duration::from_millis(250);
+const WINDOW: Duration = Duration::from_millis(500);
 
 /// How often points may move apart by twice. With that no thread takes as many bytes as would matter.
 const MOST_DOUBLED: u8 = 40;

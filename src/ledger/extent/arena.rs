@@ -8,8 +8,23 @@ use core::sync::atomic::Ordering;
 
 /// One thread at a time.
 pub(super) struct Arena {
+    /// Extents that were given back last, free and not yet put to the others: a program that takes and frees the
+    /// same few sizes over and over finds them here, and the rest of the books stays as it is.
+    aside: [Option<Aside>; ASIDE],
     free: Fit,
 }
+
+/// An extent by its first granule; what is known of it need not be in the cache to see that it does not fit.
+#[derive(Clone, Copy)]
+struct Aside {
+    first: usize,
+    granules: usize,
+}
+
+const ASIDE: usize = 4;
+
+/// No larger one is put aside: what is needed for another size lies with what is free beside it.
+const ASIDE_GRANULES: usize = (128 << 10) / GRANULE;
 
 /// When something was given back, in steps of the decay; never 0.
 pub(super) type Tick = u8;
@@ -32,7 +47,7 @@ fn beside(first: usize, granules: usize) -> Option<&'static Granule> {
 
 impl Arena {
     pub(super) const fn new() -> Self {
-        Self { free: Fit::new() }
+        Self { aside: [None; ASIDE], free: Fit::new() }
     }
 
     /// Takes a chunk that has just been opened for it.
@@ -53,12 +68,28 @@ impl Arena {
     }
 
     /// An extent of so many granules: its first.
-    pub(super) fn take(&mut self, granules: usize) -> Option<usize> {
-        let first = self.free.find(granules)?;
+    pub(super) fn take(&mut self, granules: usize, now: Tick) -> Option<usize> {
+        if granules <= ASIDE_GRANULES
+            && let Some(first) = self.take_aside(granules)
+        {
+            return Some(first);
+        }
+        let first = self.free.find(granules).or_else(|| {
+            self.settle(now);
+            self.free.find(granules)
+        })?;
         let extent = REGION.granule(first)?;
         self.free.remove(extent);
         self.set_used(first, extent, granules);
         Some(first)
+    }
+
+    /// The last one that was put aside, of just so many granules.
+    #[inline]
+    fn take_aside(&mut self, granules: usize) -> Option<usize> {
+        let fits = |aside: &Option<Aside>| aside.is_some_and(|aside| aside.granules == granules);
+        let place = self.aside.iter_mut().find(|aside| fits(aside))?;
+        place.take().map(|aside| aside.first)
     }
 
     /// Uses the first granules of an extent in no bin; the rest of it is free.
@@ -75,7 +106,39 @@ impl Arena {
     }
 
     /// Takes an extent back.
+    #[inline]
     pub(super) fn put(&mut self, first: usize, now: Tick) {
+        let Some(extent) = REGION.granule(first) else { return };
+        let granules = extent.granules();
+        if granules > ASIDE_GRANULES {
+            return self.set_unused(first, now);
+        }
+        // The newest is the first, and takes the place of the oldest or of one that was taken.
+        let mut new = Some(Aside { first, granules });
+        for older in &mut self.aside {
+            core::mem::swap(older, &mut new);
+            if new.is_none() {
+                return;
+            }
+        }
+        if let Some(oldest) = new {
+            self.set_unused(oldest.first, now);
+        }
+    }
+
+    fn is_aside(&self, first: usize) -> bool {
+        self.aside.iter().flatten().any(|aside| aside.first == first)
+    }
+
+    /// Puts those that were put aside to the others.
+    fn settle(&mut self, now: Tick) {
+        for aside in core::mem::take(&mut self.aside).into_iter().flatten() {
+            self.set_unused(aside.first, now);
+        }
+    }
+
+    /// Frees a used extent, together with what is free beside it.
+    fn set_unused(&mut self, first: usize, now: Tick) {
         let Some(mut extent) = REGION.granule(first) else { return };
         let (mut first, mut granules) = (first, extent.granules());
         stamp(first, granules, now);
@@ -98,6 +161,8 @@ impl Arena {
 
     /// Makes a used extent longer or shorter where it is; false if there is no room.
     pub(super) fn resize(&mut self, first: usize, granules: usize, now: Tick) -> bool {
+        // What is aside may lie beside.
+        self.settle(now);
         let Some(extent) = REGION.granule(first) else { return false };
         let old = extent.granules();
         let next = beside(first, old);
@@ -123,12 +188,12 @@ impl Arena {
             if let Some(next) = next {
                 next.set_before(old - granules);
             }
-            self.put(first + granules, now);
+            self.set_unused(first + granules, now);
         }
         true
     }
 
-    /// Looks at the used extents of one of its chunks.
+    /// Looks at the used extents of one of its chunks, and at those that are aside.
     pub(super) fn for_each(&self, chunk: usize, mut look: impl FnMut(usize, &Granule)) {
         each(chunk, |first, extent| {
             if !extent.is_free() {
@@ -142,7 +207,8 @@ impl Arena {
     pub(super) fn is_inside(&self, granule: usize) -> bool {
         let mut is_inside = false;
         each(granule / GRANULES, |first, extent| {
-            is_inside = first < granule && granule < first + extent.granules() && !extent.is_free();
+            let is_used = !extent.is_free() && !self.is_aside(first);
+            is_inside = first < granule && granule < first + extent.granules() && is_used;
             if granule < first + extent.granules() {
                 return ControlFlow::Break(());
             }
@@ -154,6 +220,7 @@ impl Arena {
     /// Gives back to the kernel what has been free in one of its chunks since before the last tick; not
     /// more at a time than [`AT_ONCE`]. True if there may be more.
     pub(super) fn purge(&mut self, number: usize, now: Tick) -> bool {
+        self.settle(now);
         let Some(chunk) = REGION.chunk(number) else { return false };
         if !chunk.is_dirty.swap(false, Ordering::Relaxed) {
             return false;
@@ -270,7 +337,8 @@ const _: () = assert!(
 impl Arena {
     /// That the extents of a chunk lie side by side without a gap, know their neighbours, and are in a bin
     /// if they are free. How many there are.
-    pub(super) fn check(&mut self, chunk: usize) -> usize {
+    pub(super) fn check(&mut self, chunk: usize, now: Tick) -> usize {
+        self.settle(now);
         let (mut count, mut next, mut before, mut was_free) = (0, chunk * GRANULES, 0, false);
         let mut free = Vec::new();
         each(chunk, |first, extent| {

@@ -17,6 +17,7 @@ use super::entry::{Entry, Left};
 use super::{Block, Size, decay, home};
 use crate::error::Errno;
 use crate::os;
+use crate::own::Own;
 use arena::{Arena, Tick, after};
 use core::sync::atomic::{AtomicU8, Ordering};
 use core::time::Duration;
@@ -58,14 +59,14 @@ pub(super) struct Extent {
     granule: &'static Granule,
 }
 
-/// An extent for so many bytes, not in the books yet.
-pub(super) fn take(bytes: usize) -> Option<Extent> {
+/// An extent for so many bytes, not in the books yet, for the thread whose own that is.
+pub(super) fn take(own: &Own, bytes: usize) -> Option<Extent> {
     if bytes == 0 || bytes > LARGEST {
         return None;
     }
     let granules = bytes.div_ceil(GRANULE);
-    let own = os::thread_id() as usize % ARENAS;
-    let of = |arena: usize| Extent::of(locked(arena).take(granules)?);
+    let own = os::thread_id_of(own) as usize % ARENAS;
+    let of = |arena: usize| Extent::of(locked(arena).take(granules, now())?);
     of(own).or_else(|| add_chunk(own, granules)).or_else(|| (0..ARENAS).find_map(of))
 }
 
@@ -75,23 +76,18 @@ fn add_chunk(arena: usize, granules: usize) -> Option<Extent> {
     decay::begin();
     let _opening = home::locked(&OPENING);
     // Another thread may have given it one meanwhile.
-    if let Some(first) = locked(arena).take(granules) {
+    if let Some(first) = locked(arena).take(granules, now()) {
         return Extent::of(first);
     }
     let chunk = REGION.open(arena).ok()?;
     let mut arena = locked(arena);
     arena.add(chunk);
-    Extent::of(arena.take(granules)?)
+    Extent::of(arena.take(granules, now())?)
 }
 
 #[expect(clippy::indexing_slicing, reason = "a remainder is below its divisor")]
 fn locked(arena: usize) -> MutexGuard<'static, Arena> {
     home::locked(&ALL[arena % ARENAS].0)
-}
-
-/// Whose a chunk is.
-fn owner(chunk: usize) -> usize {
-    REGION.chunk(chunk).map_or(0, |chunk| chunk.arena.load(Ordering::Relaxed))
 }
 
 /// Whether nobody but this module can have a block there.
@@ -109,7 +105,7 @@ pub(super) fn find(address: *mut u8) -> Option<Extent> {
 /// `look` must be quick, and take or give no block.
 pub(super) fn for_each(mut look: impl FnMut(usize, &Block)) {
     for chunk in 0..REGION.opened() {
-        locked(owner(chunk)).for_each(chunk, |first, granule| {
+        locked(REGION.owner(chunk)).for_each(chunk, |first, granule| {
             if let Some(block) = granule.entry.look() {
                 look(REGION.address(first).addr(), &block);
             }
@@ -123,7 +119,7 @@ pub(super) fn decay() {
     TICK.store(now, Ordering::Relaxed);
     for chunk in 0..REGION.opened() {
         // Not under one lock: whoever wants to take something gets in between.
-        while locked(owner(chunk)).purge(chunk, now) {
+        while locked(REGION.owner(chunk)).purge(chunk, now) {
             std::thread::sleep(PAUSE);
         }
     }
@@ -140,7 +136,7 @@ impl Extent {
     }
 
     fn arena(self) -> MutexGuard<'static, Arena> {
-        locked(owner(self.first / GRANULES))
+        locked(REGION.owner(self.first / GRANULES))
     }
 
     pub(super) fn address(self) -> *mut u8 {

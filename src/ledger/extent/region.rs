@@ -64,9 +64,7 @@ impl Granule {
 /// What is known of a chunk.
 #[repr(C, align(4096))]
 pub(super) struct Chunk {
-    /// The rest is the arena's, under its lock. Whose chunk it is: set before it is opened.
-    pub(super) arena: AtomicUsize,
-    /// Whether it has units to look at: something was given back, and may still have its content.
+    /// All is the arena's, under its lock. Whether it has units to look at: something was given back, and may still have its content.
     pub(super) is_dirty: AtomicBool,
     /// Of each unit, when something of it was last given back; 0: not since its content went back to the
     /// kernel.
@@ -77,9 +75,15 @@ pub(super) struct Chunk {
 pub(super) const GRANULES: usize = CHUNK / GRANULE;
 
 /// Extents, granules and what is known of chunks.
-pub(super) struct Region(region::Region<3>);
+pub(super) struct Region {
+    all: region::Region<3>,
+    /// Whose each chunk is: set before others know of it. Apart from what else is known of a chunk, which who
+    /// gives a block back and takes one of its size again has no need of.
+    owners: [AtomicUsize; MOST],
+}
 
-pub(super) static REGION: Region = Region(region::Region::new());
+pub(super) static REGION: Region =
+    Region { all: region::Region::new(), owners: [const { AtomicUsize::new(0) }; MOST] };
 
 /// What a chunk takes of each.
 const SIZES: [usize; 3] = [CHUNK, GRANULES * size_of::<Granule>(), size_of::<Chunk>()];
@@ -93,8 +97,8 @@ impl Region {
         if !GRANULE.is_multiple_of(os::page_size()) {
             return Err(Errno::EINVAL);
         }
-        self.0.reserve(MOST, SIZES)?;
-        let ([_, granules, _], [_, of_granules, of_chunk]) = (self.0.starts(), SIZES);
+        self.all.reserve(MOST, SIZES)?;
+        let ([_, granules, _], [_, of_granules, of_chunk]) = (self.all.starts(), SIZES);
         // What is known of a block takes a page, not a huge one. The blocks themselves lie as the machine has it
         // for all memory.
         // SAFETY: pages of ours.
@@ -104,12 +108,12 @@ impl Region {
 
     /// Whether nobody else can have anything there.
     pub(super) fn contains(&self, address: *mut u8) -> bool {
-        self.0.is_reserved() && self.offset(address) < MOST * CHUNK
+        self.all.is_reserved() && self.offset(address) < MOST * CHUNK
     }
 
     #[inline]
     fn offset(&self, address: *mut u8) -> usize {
-        let [extents, ..] = self.0.starts();
+        let [extents, ..] = self.all.starts();
         address.addr().wrapping_sub(extents.addr())
     }
 
@@ -122,7 +126,7 @@ impl Region {
 
     /// Where a granule begins.
     pub(super) fn address(&self, granule: usize) -> *mut u8 {
-        let [extents, ..] = self.0.starts();
+        let [extents, ..] = self.all.starts();
         extents.wrapping_add(granule * GRANULE)
     }
 
@@ -132,7 +136,7 @@ impl Region {
         if number >= self.opened() * GRANULES {
             return None;
         }
-        let [_, granules, _] = self.0.starts();
+        let [_, granules, _] = self.all.starts();
         let granule = granules.wrapping_add(number * size_of::<Granule>());
         // SAFETY: opened, so it can be read and written for as long as the process lives; it is aligned,
         // atomics all over, for which the kernel's zeros are values.
@@ -142,22 +146,24 @@ impl Region {
     /// What is known of the chunk of that number.
     #[inline]
     pub(super) fn chunk(&self, number: usize) -> Option<&'static Chunk> {
-        // SAFETY: opened.
-        (number < self.opened()).then(|| unsafe { self.opened_chunk(number) })
+        if number >= self.opened() {
+            return None;
+        }
+        let [.., chunks] = self.all.starts();
+        let chunk = chunks.wrapping_add(number * size_of::<Chunk>());
+        // SAFETY: as for a granule.
+        Some(unsafe { &*chunk.cast::<Chunk>() })
     }
 
-    /// # Safety
-    /// The chunk is opened, whether others know of it or not.
-    unsafe fn opened_chunk(&self, number: usize) -> &'static Chunk {
-        let [.., chunks] = self.0.starts();
-        let chunk = chunks.wrapping_add(number * size_of::<Chunk>());
-        // SAFETY: the caller guarantees it; the rest is as for a granule.
-        unsafe { &*chunk.cast::<Chunk>() }
+    /// The arena that a chunk was opened for.
+    #[inline]
+    pub(super) fn owner(&self, chunk: usize) -> usize {
+        self.owners.get(chunk).map_or(0, |owner| owner.load(Ordering::Relaxed))
     }
 
     /// Chunks that can be used.
     pub(super) fn opened(&self) -> usize {
-        self.0.opened()
+        self.all.opened()
     }
 
     /// Makes the next chunk usable, for that arena; one thread at a time. Its number.
@@ -166,14 +172,10 @@ impl Region {
     /// The kernel has no memory for it, or there are no such addresses.
     pub(super) fn open(&self, arena: usize) -> Result<usize, Errno> {
         let number = self.opened();
-        if number >= MOST {
-            return Err(Errno::ENOMEM);
-        }
-        self.0.open(number + 1, SIZES)?;
-        // Before others know of it.
-        // SAFETY: just opened.
-        unsafe { self.opened_chunk(number) }.arena.store(arena, Ordering::Relaxed);
-        self.0.publish(number + 1);
+        let owner = self.owners.get(number).ok_or(Errno::ENOMEM)?;
+        self.all.open(number + 1, SIZES)?;
+        owner.store(arena, Ordering::Relaxed);
+        self.all.publish(number + 1);
         Ok(number)
     }
 

@@ -3,6 +3,7 @@ use crate::ledger::home::tests::{Chance, opened, pass_on};
 use crate::ledger::slab::LARGEST as SMALL;
 use crate::ledger::{Family, Owner};
 use crate::os::pagemap::Pagemap;
+use crate::own;
 use core::ptr::{with_exposed_provenance_mut, without_provenance_mut};
 use std::thread;
 
@@ -10,7 +11,7 @@ use std::thread;
 fn check() -> usize {
     // Who opens a chunk tells of it before it is an arena's.
     let _opening = home::locked(&OPENING);
-    (0..REGION.opened()).map(|chunk| locked(owner(chunk)).check(chunk)).sum()
+    (0..REGION.opened()).map(|chunk| locked(REGION.owner(chunk)).check(chunk, now())).sum()
 }
 
 /// As many between one power of two and the next as between others.
@@ -28,7 +29,7 @@ struct Filled {
 
 impl Filled {
     fn take(bytes: usize, value: u8) -> Self {
-        let extent = take(bytes).unwrap();
+        let extent = own::with(|own| take(own, bytes)).unwrap();
         let size = Size::new(bytes, Owner::Library, Some(Family::C)).unwrap();
         extent.entry().enter(&Block::new(size));
         let filled = Self { address: extent.address().expose_provenance(), bytes, value };
@@ -152,14 +153,16 @@ fn an_address_leads_to_its_block_and_no_other_does() {
         assert!(find(without_provenance_mut(elsewhere)).is_none(), "{elsewhere:x}");
     }
     for none in [0, LARGEST + 1, usize::MAX] {
-        assert!(take(none).is_none());
+        assert!(own::with(|own| take(own, none)).is_none());
     }
 }
 
 #[test]
 fn the_same_memory_serves_whatever_is_taken_after_it_was_freed() {
     let _alone = opened();
-    let first = Filled::take(SMALL + 1, 1);
+    // Nothing is aside.
+    check();
+    let first = Filled::take(200_000, 1);
     let address = first.address;
     first.free();
     for bytes in [1 << 20, 50_000, LARGEST, 3 << 20] {
@@ -167,6 +170,26 @@ fn the_same_memory_serves_whatever_is_taken_after_it_was_freed() {
         assert_eq!(block.address, address, "{bytes}");
         block.free();
     }
+}
+
+#[test]
+fn a_few_sizes_that_come_again_and_again_keep_their_places() {
+    let _alone = opened();
+    check();
+    let sizes = [SMALL + 1, 2 * SMALL, 4 * SMALL, 8 * SMALL];
+    let place = |bytes| {
+        let block = Filled::take(bytes, 1);
+        let address = block.address;
+        block.free();
+        address
+    };
+    let places = sizes.map(place);
+    let again = [3, 1, 0, 2, 2, 0, 3, 1].map(|size: usize| (size, place(sizes[size])));
+    assert!(again.iter().all(|(size, address)| places[*size] == *address), "{again:?} {places:?}");
+    // More of them than are kept aside, and none is lost.
+    let many = [(); 3].map(|()| sizes.map(|bytes| Filled::take(bytes, 2)));
+    many.into_iter().flatten().for_each(Filled::free);
+    assert_eq!(check(), REGION.opened());
 }
 
 /// Pages that have a content.
@@ -276,6 +299,7 @@ fn of_a_place_within_a_block_nothing_is_told() {
     let over = Filled::take(100 * GRANULE, 2);
     assert!(inside.left().is_none());
     over.free();
+    assert!(inside.left().is_some(), "nothing lies there any more");
 }
 
 #[test]
@@ -294,10 +318,10 @@ fn without_pages_nothing_is_taken_and_nothing_is_lost() {
     let _alone = opened();
     let blocks: Vec<_> = os::heap::failing::after(0, || {
         // Those that are opened already, then none.
-        (0..1 << 16).map_while(|_| take(LARGEST)).collect()
+        (0..1 << 16).map_while(|_| own::with(|own| take(own, LARGEST))).collect()
     });
     assert!(blocks.len() < 1 << 16);
-    let more = take(LARGEST).unwrap();
+    let more = own::with(|own| take(own, LARGEST)).unwrap();
     blocks.into_iter().chain([more]).for_each(Extent::give_back);
     assert_eq!(check(), REGION.opened());
 }
