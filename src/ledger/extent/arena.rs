@@ -1,5 +1,5 @@
 //! An arena: chunks, each divided into extents without a gap, used and free ones in turn. Two free ones
-//! never lie side by side.
+//! never lie side by side; one that is put aside counts as used, and is not joined by its neighbours.
 
 use super::fit::Fit;
 use super::region::{CHUNK, Chunk, GRANULE, GRANULES, Granule, REGION, UNIT};
@@ -23,7 +23,7 @@ struct Aside {
 
 const ASIDE: usize = 4;
 
-/// No larger one is put aside: what is needed for another size lies with what is free beside it.
+/// A larger one is joined with what is free beside it at once: aside, it would keep it apart from who needs more.
 const ASIDE_GRANULES: usize = (128 << 10) / GRANULE;
 
 /// When something was given back, in steps of the decay; never 0.
@@ -137,7 +137,7 @@ impl Arena {
         }
     }
 
-    /// Frees a used extent, together with what is free beside it.
+    /// Frees an extent that was used, or aside, together with what is free beside it.
     fn set_unused(&mut self, first: usize, now: Tick) {
         let Some(mut extent) = REGION.granule(first) else { return };
         let (mut first, mut granules) = (first, extent.granules());
@@ -161,12 +161,14 @@ impl Arena {
 
     /// Makes a used extent longer or shorter where it is; false if there is no room.
     pub(super) fn resize(&mut self, first: usize, granules: usize, now: Tick) -> bool {
-        // What is aside may lie beside.
-        self.settle(now);
         let Some(extent) = REGION.granule(first) else { return false };
         let old = extent.granules();
         let next = beside(first, old);
         if granules > old {
+            if next.is_some_and(|next| !next.is_free()) {
+                // It may be one that is aside.
+                self.settle(now);
+            }
             let Some(next) =
                 next.filter(|next| next.is_free() && old + next.granules() >= granules)
             else {
@@ -207,8 +209,10 @@ impl Arena {
     pub(super) fn is_inside(&self, granule: usize) -> bool {
         let mut is_inside = false;
         each(granule / GRANULES, |first, extent| {
-            let is_used = !extent.is_free() && !self.is_aside(first);
-            is_inside = first < granule && granule < first + extent.granules() && is_used;
+            is_inside = first < granule
+                && granule < first + extent.granules()
+                && !extent.is_free()
+                && !self.is_aside(first);
             if granule < first + extent.granules() {
                 return ControlFlow::Break(());
             }
@@ -220,7 +224,8 @@ impl Arena {
     /// Gives back to the kernel what has been free in one of its chunks since before the last tick; not
     /// more at a time than [`AT_ONCE`]. True if there may be more.
     pub(super) fn purge(&mut self, number: usize, now: Tick) -> bool {
-        self.settle(now);
+        // What is aside has been put there since the last tick.
+        self.settle(before(now));
         let Some(chunk) = REGION.chunk(number) else { return false };
         if !chunk.is_dirty.swap(false, Ordering::Relaxed) {
             return false;
@@ -263,7 +268,7 @@ impl Arena {
     }
 }
 
-/// Notes when something of an extent's units was given back.
+/// Notes when something of an extent's units was given back, or put to the others.
 fn stamp(first: usize, granules: usize, now: Tick) {
     let Some(chunk) = REGION.chunk(first / GRANULES) else { return };
     let first = first % GRANULES;

@@ -4,8 +4,9 @@
 //! call it a block of a segregated fit): a run of pages in one of a few *arenas*, its entry apart from the
 //! memory and found by the address. A thread takes from the arena that its number falls to, under a lock,
 //! and the extent goes back to the one it came from. What is free is found by [`fit`], lies together with
-//! what is free beside it, and is taken again from its low end: so a program that takes and frees over and
-//! over, whatever the sizes, stays on memory that its processor has at hand.
+//! what is free beside it, and is taken again from its low end; but the last few that are not large are put
+//! aside as they are, for whoever wants just that size next. So a program that takes and frees over and over stays on
+//! memory that its processor has at hand, and mostly on that part of the books.
 //!
 //! Free memory goes back to the kernel when nobody has wanted it for a while ([`mod@decay`]).
 
@@ -32,7 +33,7 @@ const ARENAS: usize = 4;
 
 static ALL: [Shared; ARENAS] = [const { Shared(Mutex::new(Arena::new())) }; ARENAS];
 
-/// A cache line each (two are fetched together).
+/// Cache lines of its own (two are fetched together).
 #[repr(align(128))]
 struct Shared(Mutex<Arena>);
 
@@ -176,4 +177,4 @@ impl Extent {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

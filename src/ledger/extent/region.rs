@@ -31,6 +31,7 @@ pub(super) struct Granule {
     /// Of a free one, its neighbours in its bin: their numbers and 1; 0 is none.
     pub(super) next: AtomicU32,
     pub(super) previous: AtomicU32,
+    /// Whether it is in a bin.
     is_free: AtomicBool,
 }
 
@@ -61,10 +62,10 @@ impl Granule {
     }
 }
 
-/// What is known of a chunk.
+/// What is known of a chunk. All is its arena's, under the lock.
 #[repr(C, align(4096))]
 pub(super) struct Chunk {
-    /// All is the arena's, under its lock. Whether it has units to look at: something was given back, and may still have its content.
+    /// Whether it has units to look at: something was given back, and may still have its content.
     pub(super) is_dirty: AtomicBool,
     /// Of each unit, when something of it was last given back; 0: not since its content went back to the
     /// kernel.
@@ -77,8 +78,8 @@ pub(super) const GRANULES: usize = CHUNK / GRANULE;
 /// Extents, granules and what is known of chunks.
 pub(super) struct Region {
     all: region::Region<3>,
-    /// Whose each chunk is: set before others know of it. Apart from what else is known of a chunk, which who
-    /// gives a block back and takes one of its size again has no need of.
+    /// Whose each chunk is: set before others know of it. Not in [`Chunk`]: to give a block back, and to take its
+    /// size again, needs nothing else of the chunk, and so not its cache lines.
     owners: [AtomicUsize; MOST],
 }
 

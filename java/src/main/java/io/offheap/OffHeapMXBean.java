@@ -52,14 +52,14 @@ public interface OffHeapMXBean {
     long getCount();
 
     /**
-     * The most that {@link #getLiveBytes} has been.
+     * The most that {@link #getLiveBytes} has been; while there is no limit, to within 256 KiB for each thread.
      *
      * @return bytes
      */
     long getPeakBytes();
 
     /**
-     * The most that {@link #getCount} has been.
+     * The most that {@link #getCount} has been; while there is no limit, to within 64 for each thread.
      *
      * @return a count of blocks
      */
