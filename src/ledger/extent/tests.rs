@@ -329,6 +329,8 @@ fn blocks_that_threads_pass_on_to_each_other_stay_whole() {
 #[test]
 fn without_pages_nothing_is_taken_and_nothing_is_lost() {
     let _alone = opened();
+    // Put aside.
+    Filled::take(SMALL + 1, 1).free();
     let blocks: Vec<_> = os::heap::failing::after(0, || {
         // Those that are opened already, then none.
         (0..1 << 16).map_while(|_| own::with(|own| take(own, LARGEST))).collect()
