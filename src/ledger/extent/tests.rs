@@ -329,16 +329,20 @@ fn blocks_that_threads_pass_on_to_each_other_stay_whole() {
 #[test]
 fn without_pages_nothing_is_taken_and_nothing_is_lost() {
     let _alone = opened();
-    // Put aside.
-    Filled::take(SMALL + 1, 1).free();
-    let blocks: Vec<_> = os::heap::failing::after(0, || {
-        // Those that are opened already, then none.
-        (0..1 << 16).map_while(|_| own::with(|own| take(own, LARGEST))).collect()
-    });
-    assert!(blocks.len() < 1 << 16);
-    // All of what is opened, also what was aside.
+    let take_all =
+        || -> Vec<_> { (0..1 << 16).map_while(|_| own::with(|own| take(own, LARGEST))).collect() };
+    // Those that are opened already, then none.
+    let mut blocks = os::heap::failing::after(0, take_all);
     assert_eq!(blocks.len(), REGION.opened() * GRANULES * GRANULE / LARGEST);
+    // All that is left, some of it put aside.
+    blocks.pop().unwrap().give_back();
+    let parts: Vec<_> = os::heap::failing::after(0, || {
+        (0..LARGEST / (8 * SMALL)).map(|_| Filled::take(8 * SMALL, 1)).collect()
+    });
+    parts.into_iter().for_each(Filled::free);
+    let again = os::heap::failing::after(0, take_all);
+    assert_eq!(again.len(), 1);
     let more = own::with(|own| take(own, LARGEST)).unwrap();
-    blocks.into_iter().chain([more]).for_each(Extent::give_back);
+    blocks.into_iter().chain(again).chain([more]).for_each(Extent::give_back);
     assert_eq!(check(), REGION.opened());
 }
