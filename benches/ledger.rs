@@ -5,7 +5,8 @@
 //! `sample=0`, against a stock JVM. The two run at once, all on one processor, and are asked in turn, so that
 //! what else the machine does falls on both alike; `--pairs N` pairs of fresh JVMs (7 by default, four times
 //! as many for Netty's server with the defaults). Printed are the medians, and how much more each costs than
-//! stock: of each pair the median over the rounds, and of these the median and the middle half, in percent.
+//! stock: of each pair the median over the rounds (told on stderr as it comes), and of these the median and the middle
+//! half, in percent.
 //! Then, with a million live blocks, what a block's entry takes of memory, how long a report takes, and
 //! how long it kept an allocation waiting.
 //!
@@ -143,16 +144,20 @@ impl Cost {
         java: impl Fn() -> Result<[Command; 2], String>,
     ) -> Result<Self, String> {
         let mut cost = Self { stock: Vec::new(), figures: Vec::new(), percent: Vec::new() };
+        eprint!("{}: ", case.name);
         for pair in 0..pairs {
             let [mut stock, mut figures] = in_turn(java()?, pair, rounds)?;
             let ratio = |(stock, figure): (&f64, &f64)| {
                 if case.is_rate { stock / figure } else { figure / stock }
             };
             let mut ratios: Vec<f64> = stock.iter().zip(&figures).map(ratio).collect();
-            cost.percent.push(100.0 * (quantile(&mut ratios, 2) - 1.0));
+            let percent = 100.0 * (quantile(&mut ratios, 2) - 1.0);
+            eprint!("{percent:+.1} ");
+            cost.percent.push(percent);
             cost.stock.push(quantile(&mut stock, 2));
             cost.figures.push(quantile(&mut figures, 2));
         }
+        eprintln!();
         Ok(cost)
     }
 
