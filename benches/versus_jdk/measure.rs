@@ -26,7 +26,7 @@ pub(crate) struct Bench {
 
 const JMH: [&str; 8] = ["-foe", "true", "-v", "SILENT", "-rf", "json", "-rff", "/dev/stdout"];
 /// In JMH's own JVM: it is fresh for each figure, and has no other benchmark.
-const JMH_FULL: [&str; 10] = ["-f", "0", "-wi", "2", "-w", "200ms", "-i", "5", "-r", "200ms"];
+const JMH_FULL: [&str; 10] = ["-f", "0", "-wi", "2", "-w", "200ms", "-i", "3", "-r", "200ms"];
 /// To see that it works: not warm, once.
 const JMH_TEST: [&str; 8] = ["-f", "0", "-wi", "0", "-i", "1", "-r", "1ms"];
 const JMH_JVM: [&str; 3] = ["-XX:+UseSerialGC", "-Xmx256m", "-XX:MaxDirectMemorySize=1g"];

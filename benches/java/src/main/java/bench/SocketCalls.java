@@ -14,8 +14,8 @@ import java.util.Arrays;
  * some batches of so many calls.
  */
 public final class SocketCalls {
-    private static final int WARM_UP = 4;
-    private static final int BATCHES = 11;
+    private static final int WARM_UP = 3;
+    private static final int BATCHES = 7;
     private static final int GATHERED = 16;
 
     interface Call {
