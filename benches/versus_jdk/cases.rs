@@ -59,9 +59,10 @@ pub(crate) struct Program {
     pub(crate) options: &'static str,
     /// A limit of direct memory: the JVM's own, or else the agent's.
     pub(crate) limit: Option<&'static str>,
-    /// Prints one more figure for each line that it gets, so that both sides can be asked in turn, so often,
-    /// all on one processor.
+    /// Prints one more figure for each line that it gets, so that both sides can be asked in turn, so often.
     pub(crate) rounds: Option<usize>,
+    /// All of both sides' threads on the same processor.
+    pub(crate) is_on_one_processor: bool,
     /// The port of an [`OtherEnd`](crate::other_end::OtherEnd) is its last argument.
     pub(crate) has_other_end: bool,
 }
@@ -206,6 +207,7 @@ fn sockets(most: u64) -> Vec<Case> {
             flags: &["-XX:+UseSerialGC", "-Xmx64m"],
             options,
             has_other_end: true,
+            rounds: Some(30),
             ..Program::default()
         }),
     };
@@ -292,6 +294,7 @@ fn netty(messages: u32) -> Case {
             arguments: vec![messages.to_string()],
             flags: &["-Xmx256m"],
             rounds: Some(30),
+            is_on_one_processor: true,
             ..Program::default()
         }),
     }

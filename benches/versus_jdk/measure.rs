@@ -31,6 +31,12 @@ const JMH_FULL: [&str; 10] = ["-f", "0", "-wi", "2", "-w", "200ms", "-i", "3", "
 const JMH_TEST: [&str; 8] = ["-f", "0", "-wi", "0", "-i", "1", "-r", "1ms"];
 const JMH_JVM: [&str; 3] = ["-XX:+UseSerialGC", "-Xmx256m", "-XX:MaxDirectMemorySize=1g"];
 
+impl Program {
+    fn other_end(&self) -> Result<Option<OtherEnd>, String> {
+        self.has_other_end.then(OtherEnd::start).transpose()
+    }
+}
+
 impl Bench {
     /// The case's figure, in the unit that is shown.
     pub(crate) fn measure(&self, case: &Case, jdk: &Jdk, side: Side) -> Result<f64, String> {
@@ -54,7 +60,8 @@ impl Bench {
         if let How::Program(program) = &case.how
             && let Some(rounds) = program.rounds
         {
-            let java = |side| jdk.on_one_processor().map(|java| self.with(java, side, program));
+            let other_end = program.other_end()?;
+            let java = |side| self.java(jdk, side, program, other_end.as_ref());
             let programs = [java(Side::Stock)?, java(Side::Ours)?];
             let [stock, ours] = in_turn(programs, pair, (10, rounds))?
                 .map(|mut figures| (case.unit.show)(quantile(&mut figures, 2)));
@@ -82,17 +89,25 @@ impl Bench {
     }
 
     fn program(&self, jdk: &Jdk, side: Side, program: &Program) -> Result<f64, String> {
-        let other_end = if program.has_other_end { Some(OtherEnd::start()?) } else { None };
-        let mut java = self.with(jdk.java(), side, program);
-        java.args(other_end.as_ref().map(|end| end.port().to_string()));
+        let other_end = program.other_end()?;
+        let mut java = self.java(jdk, side, program, other_end.as_ref())?;
         let text = output(&mut java)?;
         text.trim().parse().map_err(|error| format!("{java:?}: {error}: {text}"))
     }
 
-    fn with(&self, mut java: Command, side: Side, program: &Program) -> Command {
+    fn java(
+        &self,
+        jdk: &Jdk,
+        side: Side,
+        program: &Program,
+        other_end: Option<&OtherEnd>,
+    ) -> Result<Command, String> {
+        let mut java =
+            if program.is_on_one_processor { jdk.on_one_processor()? } else { jdk.java() };
         java.args(self.flag(side, program.limit, program.options)).args(program.flags);
         java.args(["-cp", &self.class_path, program.main]).args(&program.arguments);
-        java
+        java.args(other_end.map(|end| end.port().to_string()));
+        Ok(java)
     }
 
     /// The median of what JMH's iterations say.

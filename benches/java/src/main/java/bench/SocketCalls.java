@@ -10,12 +10,10 @@ import java.util.Arrays;
 
 /**
  * Sends or receives so many bytes with each call: {@code SocketCalls stream|write|read|gather SIZE CALLS PORT}. Prints
- * the nanoseconds of the processor that a call takes of its thread, in the program and in the kernel: the median of
- * some batches of so many calls.
+ * the nanoseconds of the processor that a call takes of its thread, in the program and in the kernel, and once more for
+ * each line that comes.
  */
 public final class SocketCalls {
-    private static final int WARM_UP = 3;
-    private static final int BATCHES = 7;
     private static final int GATHERED = 16;
 
     interface Call {
@@ -24,21 +22,17 @@ public final class SocketCalls {
 
     private SocketCalls() {}
 
-    public static void main(String[] args) throws IOException {
+    public static void main(String[] args) throws Exception {
         int calls = Integer.parseInt(args[2]);
         Call call = open(args[0], Integer.parseInt(args[1]), Integer.parseInt(args[3]));
         ThreadMXBean threads = ManagementFactory.getThreadMXBean();
-        double[] batches = new double[BATCHES];
-        for (int i = -WARM_UP; i < BATCHES; i++) {
+        Rounds.run(() -> {
             long time = threads.getCurrentThreadCpuTime();
-            for (int j = 0; j < calls; j++) {
+            for (int i = 0; i < calls; i++) {
                 call.run();
             }
-            time = threads.getCurrentThreadCpuTime() - time;
-            batches[Math.max(i, 0)] = (double) time / calls;
-        }
-        Arrays.sort(batches);
-        System.out.println(batches[BATCHES / 2]);
+            return (double) (threads.getCurrentThreadCpuTime() - time) / calls;
+        });
         System.exit(0);
     }
 
