@@ -24,11 +24,13 @@ pub(crate) struct Bench {
     pub(crate) is_test: bool,
 }
 
-const JMH: [&str; 8] = ["-foe", "true", "-v", "SILENT", "-rf", "json", "-rff", "/dev/stdout"];
-/// In JMH's own JVM: it is fresh for each figure, and has no other benchmark.
-const JMH_FULL: [&str; 10] = ["-f", "0", "-wi", "2", "-w", "200ms", "-i", "3", "-r", "200ms"];
-/// To see that it works: not warm, once.
-const JMH_TEST: [&str; 8] = ["-f", "0", "-wi", "0", "-i", "1", "-r", "1ms"];
+/// A round of JMH, in the JVM that is asked for it: that one is fresh for each pair, and has no other benchmark.
+const JMH: [&str; 10] = ["-foe", "true", "-v", "SILENT", "-f", "0", "-wi", "0", "-i", "1"];
+const JMH_ROUND: &str = "100ms";
+/// To see that it works.
+const JMH_TEST: &str = "1ms";
+/// So many rounds to warm up, and so many that count.
+const JMH_ROUNDS: (usize, usize) = (5, 7);
 const JMH_JVM: [&str; 3] = ["-XX:+UseSerialGC", "-Xmx256m", "-XX:MaxDirectMemorySize=1g"];
 
 impl Program {
@@ -41,13 +43,22 @@ impl Bench {
     /// The case's figure, in the unit that is shown.
     pub(crate) fn measure(&self, case: &Case, jdk: &Jdk, side: Side) -> Result<f64, String> {
         let figure = match &case.how {
-            How::Jmh { benchmark, arguments } => self.jmh(jdk, side, benchmark, arguments),
+            How::Jmh { benchmark, arguments } => {
+                one_figure(&mut self.jmh(jdk, side, benchmark, arguments))
+            }
             How::Program(program) => self.program(jdk, side, program),
             How::Start => self.start(jdk, side),
             How::Budget { threads } => match side {
                 Side::Stock => {
                     let arguments = ["-t".to_owned(), threads.to_string()];
-                    self.jmh(jdk, side, "ThreeCounters.reserveUnreserve", &arguments)
+                    let mut java =
+                        self.jmh(jdk, side, "ThreeCounters.reserveUnreserve", &arguments);
+                    if self.is_test {
+                        one_figure(&mut java)
+                    } else {
+                        in_turn([java], 0, JMH_ROUNDS)
+                            .map(|[mut figures]| quantile(&mut figures, 2))
+                    }
                 }
                 Side::Ours => budget(*threads, if self.is_test { 1000 } else { 2_000_000 }),
             },
@@ -57,15 +68,22 @@ impl Bench {
 
     /// Both sides' figures, stock's and ours; neither side is always the first.
     pub(crate) fn pair(&self, case: &Case, jdk: &Jdk, pair: usize) -> Result<(f64, f64), String> {
-        if let How::Program(program) = &case.how
-            && let Some(rounds) = program.rounds
-        {
-            let other_end = program.other_end()?;
-            let java = |side| self.java(jdk, side, program, other_end.as_ref());
-            let programs = [java(Side::Stock)?, java(Side::Ours)?];
-            let [stock, ours] = in_turn(programs, pair, (10, rounds))?
-                .map(|mut figures| (case.unit.show)(quantile(&mut figures, 2)));
-            return Ok((stock, ours));
+        let asked_in_turn = |java: [Command; 2], rounds| {
+            let figures = in_turn(java, pair, rounds)?;
+            let [stock, ours] = figures.map(|mut side| (case.unit.show)(quantile(&mut side, 2)));
+            Ok((stock, ours))
+        };
+        match &case.how {
+            How::Jmh { benchmark, arguments } => {
+                let java = |side| self.jmh(jdk, side, benchmark, arguments);
+                return asked_in_turn([java(Side::Stock), java(Side::Ours)], JMH_ROUNDS);
+            }
+            How::Program(program @ Program { rounds: Some(rounds), .. }) => {
+                let other_end = program.other_end()?;
+                let java = |side| self.java(jdk, side, program, other_end.as_ref());
+                return asked_in_turn([java(Side::Stock)?, java(Side::Ours)?], (10, *rounds));
+            }
+            How::Program(_) | How::Start | How::Budget { .. } => {}
         }
         if pair.is_multiple_of(2) {
             let stock = self.measure(case, jdk, Side::Stock)?;
@@ -91,8 +109,7 @@ impl Bench {
     fn program(&self, jdk: &Jdk, side: Side, program: &Program) -> Result<f64, String> {
         let other_end = program.other_end()?;
         let mut java = self.java(jdk, side, program, other_end.as_ref())?;
-        let text = output(&mut java)?;
-        text.trim().parse().map_err(|error| format!("{java:?}: {error}: {text}"))
+        one_figure(&mut java)
     }
 
     fn java(
@@ -110,34 +127,19 @@ impl Bench {
         Ok(java)
     }
 
-    /// The median of what JMH's iterations say.
-    fn jmh(
-        &self,
-        jdk: &Jdk,
-        side: Side,
-        benchmark: &str,
-        arguments: &[String],
-    ) -> Result<f64, String> {
+    fn jmh(&self, jdk: &Jdk, side: Side, benchmark: &str, arguments: &[String]) -> Command {
         let mut java = jdk.java();
         java.args(self.flag(side, None, "")).args(JMH_JVM);
         // Other benchmarks on the machine are not JMH's to forbid.
         java.arg("-Djmh.ignoreLock=true");
-        java.args(["-cp", &self.class_path, "org.openjdk.jmh.Main"]);
-        java.arg(format!("^bench.{benchmark}$")).args(arguments);
-        java.args(JMH).args(if self.is_test { &JMH_TEST[..] } else { &JMH_FULL[..] });
-        let text = output(&mut java)?;
-        let result: Option<serde_json::Value> =
-            text.find('[').and_then(|start| serde_json::from_str(text.get(start..)?).ok());
-        let mut iterations: Vec<f64> = result
-            .iter()
-            .filter_map(|result| result.pointer("/0/primaryMetric/rawData/0")?.as_array())
-            .flatten()
-            .filter_map(serde_json::Value::as_f64)
-            .collect();
-        if iterations.is_empty() {
-            return Err(format!("{java:?} has measured nothing: {text}"));
+        if jdk.version >= 24 {
+            // Or the JVM says each time what JMH should not use.
+            java.arg("--sun-misc-unsafe-memory-access=allow");
         }
-        Ok(quantile(&mut iterations, 2))
+        java.args(["-cp", &self.class_path, "bench.Jmh"]);
+        java.arg(format!("^bench.{benchmark}$")).args(arguments).args(JMH);
+        java.args(["-r", if self.is_test { JMH_TEST } else { JMH_ROUND }]);
+        java
     }
 
     fn start(&self, jdk: &Jdk, side: Side) -> Result<f64, String> {
@@ -147,6 +149,12 @@ impl Bench {
         output(&mut java)?;
         Ok(start.elapsed().as_secs_f64() * 1e3)
     }
+}
+
+/// What the program prints, which is one figure.
+fn one_figure(java: &mut Command) -> Result<f64, String> {
+    let text = output(java)?;
+    text.trim().parse().map_err(|error| format!("{java:?}: {error}: {text}"))
 }
 
 /// What the program prints; if it fails, what it says of that.
