@@ -5,10 +5,9 @@
 //! `sample=0`, against a stock JVM. The two run at once, all on one processor, and are asked in turn, so that
 //! what else the machine does falls on both alike; `--pairs N` pairs of fresh JVMs (7 by default, four times
 //! as many for Netty's server with the defaults). Printed are the medians, and how much more each costs than
-//! stock: of each pair the median over the rounds (told on stderr as it comes), and of these the median and the middle
-//! half, in percent.
-//! Then, with a million live blocks, what a block's entry takes of memory, how long a report takes, and
-//! how long it kept an allocation waiting.
+//! stock: of each pair the median over the rounds (told on stderr as it comes), and of these the median and the
+//! middle half, in percent. Then, with a million live blocks, what a block's entry takes of memory, how long a
+//! report takes, and how long it kept an allocation waiting.
 //!
 //! `FILTER` is a part of what is measured, as it is printed. `--test` runs all once with little work, to see
 //! that it works.

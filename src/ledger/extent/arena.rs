@@ -69,9 +69,7 @@ impl Arena {
 
     /// An extent of so many granules: its first.
     pub(super) fn take(&mut self, granules: usize, now: Tick) -> Option<usize> {
-        if granules <= ASIDE_GRANULES
-            && let Some(first) = self.take_aside(granules)
-        {
+        if let Some(first) = self.take_aside(granules) {
             return Some(first);
         }
         let first = self.free.find(granules).or_else(|| {
@@ -87,8 +85,8 @@ impl Arena {
     /// The last one that was put aside, of just so many granules.
     #[inline]
     fn take_aside(&mut self, granules: usize) -> Option<usize> {
-        let fits = |aside: &Option<Aside>| aside.is_some_and(|aside| aside.granules == granules);
-        let place = self.aside.iter_mut().find(|aside| fits(aside))?;
+        let mut places = self.aside.iter_mut();
+        let place = places.find(|place| place.is_some_and(|aside| aside.granules == granules))?;
         place.take().map(|aside| aside.first)
     }
 
@@ -130,8 +128,8 @@ impl Arena {
         self.aside.iter().flatten().any(|aside| aside.first == first)
     }
 
-    /// Puts those that were put aside to the others.
-    fn settle(&mut self, now: Tick) {
+    /// Puts those that were put aside to the others, as given back at that tick.
+    pub(super) fn settle(&mut self, now: Tick) {
         for aside in core::mem::take(&mut self.aside).into_iter().flatten() {
             self.set_unused(aside.first, now);
         }
@@ -165,15 +163,12 @@ impl Arena {
         let old = extent.granules();
         let next = beside(first, old);
         if granules > old {
-            if next.is_some_and(|next| !next.is_free()) {
-                // It may be one that is aside.
+            let has_room = |next: &&Granule| next.is_free() && old + next.granules() >= granules;
+            if next.filter(has_room).is_none() {
+                // What is aside may lie there.
                 self.settle(now);
             }
-            let Some(next) =
-                next.filter(|next| next.is_free() && old + next.granules() >= granules)
-            else {
-                return false;
-            };
+            let Some(next) = next.filter(has_room) else { return false };
             self.free.remove(next);
             extent.set_granules(old + next.granules());
             if let Some(other) = beside(first, extent.granules()) {
@@ -224,8 +219,6 @@ impl Arena {
     /// Gives back to the kernel what has been free in one of its chunks since before the last tick; not
     /// more at a time than [`AT_ONCE`]. True if there may be more.
     pub(super) fn purge(&mut self, number: usize, now: Tick) -> bool {
-        // What is aside has been put there since the last tick.
-        self.settle(before(now));
         let Some(chunk) = REGION.chunk(number) else { return false };
         if !chunk.is_dirty.swap(false, Ordering::Relaxed) {
             return false;

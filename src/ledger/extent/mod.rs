@@ -116,7 +116,9 @@ pub(super) fn for_each(mut look: impl FnMut(usize, &Block)) {
 
 /// A step of time has gone by: what nobody has wanted since the last one goes back to the kernel.
 pub(super) fn decay() {
-    let now = after(TICK.load(Ordering::Relaxed));
+    let last = now();
+    (0..ARENAS).for_each(|arena| locked(arena).settle(last));
+    let now = after(last);
     TICK.store(now, Ordering::Relaxed);
     for chunk in 0..REGION.opened() {
         // Not under one lock: whoever wants to take something gets in between.
