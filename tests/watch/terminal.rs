@@ -141,11 +141,15 @@ impl Terminal {
         let status = crate::child::wait(&mut self.child, LIMIT);
         let status = status.unwrap_or_else(|| panic!("still running\n{}", self.screen()));
         assert_eq!(Settings::of(&self.far), self.settings, "the terminal's settings");
-        let restored = || {
-            let parser = self.screen.lock().expect("no panic under the lock");
-            (parser.screen().alternate_screen(), parser.screen().hide_cursor())
+        // What is written here comes after all that the command wrote: once it has been shown, so
+        // has all of that.
+        self.far.write_all(b"\x1b[?2004h").expect("a terminal");
+        let seen = |is_so: fn(&vt100::Screen) -> bool| {
+            is_so(self.screen.lock().expect("no panic under the lock").screen())
         };
-        wait_until("the screen and its cursor", restored, |seen| *seen == (false, false));
+        wait_until("all that it wrote", || seen(vt100::Screen::bracketed_paste), |shown| *shown);
+        assert!(!seen(vt100::Screen::alternate_screen), "the screen is not restored");
+        assert!(!seen(vt100::Screen::hide_cursor), "the cursor is hidden");
         (status, self.screen())
     }
 }
