@@ -4,7 +4,8 @@
 //!
 //! - Total capacity never passes the limit. Only a limit that is lowered afterwards can be below
 //!   what is reserved already.
-//! - A reservation that finds room and nobody waiting is one compare-and-swap and two counters.
+//! - A reservation that finds room and nobody waiting, or a release, is one compare-and-swap. How many
+//!   reservations there are and have been is counted by each thread for itself, and decides nothing.
 //! - A waiter is woken by the release that makes room for it: the release takes the room in the
 //!   waiter's name, so nobody can come in between, and a wake-up means that the wait is over.
 //!
@@ -24,8 +25,7 @@
 //! one that does not fit yet, as in the JDK, whose waiters have no order at all. A newcomer can't
 //! take room from a waiter that fits.
 
-use super::tally::{Sum, Tally};
-use crate::counter::Counters;
+use super::tally::{Amount, Count, Tally, not_below_0};
 use crate::error::Errno;
 use crate::own::{self, Own};
 use crate::sync::{self, AtomicU64, Condvar, Mutex, MutexGuard, const_but_for_loom};
@@ -105,8 +105,7 @@ pub struct Snapshot {
     /// The most that `reserved_memory` has been. What was reserved while there was no limit is in it to
     /// within 256 KiB for each thread.
     pub peak_reserved_memory: i64,
-    /// The most that `count` has been. What was reserved while there was no limit is in it to within 64
-    /// for each thread.
+    /// The most that `count` has been, to within 64 for each thread.
     pub peak_count: i64,
     /// The sum of the sizes ever reserved, in bytes.
     pub ever_reserved_memory: u64,
@@ -138,11 +137,12 @@ pub struct Budget {
     /// By how much the sum of sizes is more than the total capacity, or less: two's complement. Sizes
     /// are capacities but for page alignment, so most reservations leave it alone.
     extra: AtomicU64,
-    count: AtomicU64,
-    /// What [`Snapshot`] tells of the past. Nothing is decided by it.
-    history: History,
+    /// The reservations in `total` and `extra`, but for those of blocks that have not come to be yet. Nothing
+    /// is decided by it.
+    taken: Count,
     /// What blocks have reserved while there was no limit: in none of the figures above.
     unlimited: Tally,
+    history: History,
 }
 
 struct Queue {
@@ -190,44 +190,59 @@ impl Drop for Ringing<'_> {
     }
 }
 
-/// What has been. Not the model checker's atomics: no decision hangs on them.
+/// What [`Snapshot`] tells of the past, besides what `taken` and `unlimited` know. Not the model checker's atomics: no
+/// decision hangs on them.
 struct History {
-    peak_reserved: core::sync::atomic::AtomicU64,
-    peak_count: core::sync::atomic::AtomicU64,
-    /// Bytes and number of reservations, and number of refusals.
-    ever: Counters<3>,
+    peak: [core::sync::atomic::AtomicU64; 2],
+    /// What both `taken` and `unlimited` have counted as come: blocks that were taken without a limit, and grew under
+    /// one.
+    twice: [core::sync::atomic::AtomicU64; 2],
+    refusals: core::sync::atomic::AtomicU64,
 }
 
 impl History {
-    const RESERVED: usize = 0;
-    const COUNT: usize = 1;
-    const REFUSALS: usize = 2;
-
     const fn new() -> Self {
         use core::sync::atomic::AtomicU64;
         Self {
-            peak_reserved: AtomicU64::new(0),
-            peak_count: AtomicU64::new(0),
-            ever: Counters::new(),
+            peak: [const { AtomicU64::new(0) }; 2],
+            twice: [const { AtomicU64::new(0) }; 2],
+            refusals: AtomicU64::new(0),
         }
     }
 
-    /// Bytes and number that have just been reserved.
-    fn reserved(&self, new: (u64, u64)) {
-        own::with(|own| {
-            self.ever.add_by(own, Self::RESERVED, new.0);
-            self.ever.add_by(own, Self::COUNT, new.1);
-        });
+    /// What is reserved now may be a peak: bytes and number, in two's complement. A load of each alone, as
+    /// long as the peak is past.
+    #[inline]
+    fn is_now(&self, now: Amount) {
+        let [bytes, count] =
+            self.peak.each_ref().map(|peak| peak.load(Ordering::Relaxed).cast_signed());
+        if now.bytes.cast_signed() > bytes || now.count.cast_signed() > count {
+            self.is_peak(now);
+        }
     }
 
-    /// What is reserved now may be a peak.
-    fn is_now(&self, now: (u64, u64)) {
-        for (peak, now) in [(&self.peak_reserved, now.0), (&self.peak_count, now.1)] {
-            // A load alone, as long as the peak is past.
-            if peak.load(Ordering::Relaxed) < now {
-                peak.fetch_max(now, Ordering::Relaxed);
-            }
+    #[cold]
+    fn is_peak(&self, now: Amount) {
+        for (peak, now) in self.peak.iter().zip([now.bytes, now.count]) {
+            peak.fetch_max(not_below_0(now), Ordering::Relaxed);
         }
+    }
+
+    fn peak(&self) -> Amount {
+        let [bytes, count] = self.peak.each_ref().map(|peak| peak.load(Ordering::Relaxed));
+        Amount { bytes, count }
+    }
+
+    #[cold]
+    fn came_twice(&self, Amount { bytes, count }: Amount) {
+        for (twice, more) in self.twice.iter().zip([bytes, count]) {
+            twice.fetch_add(more, Ordering::Relaxed);
+        }
+    }
+
+    fn twice(&self) -> Amount {
+        let [bytes, count] = self.twice.each_ref().map(|twice| twice.load(Ordering::Relaxed));
+        Amount { bytes, count }
     }
 }
 
@@ -251,9 +266,9 @@ impl Budget {
                 bells: sync::condvars(),
                 total: AtomicU64::new(0),
                 extra: AtomicU64::new(0),
-                count: AtomicU64::new(0),
-                history: History::new(),
+                taken: Count::new(),
                 unlimited: Tally::new(),
+                history: History::new(),
             }
         }
     }
@@ -269,31 +284,51 @@ impl Budget {
     pub fn try_reserve_memory(&self, size: i64, capacity: i64) -> Result<(), Errno> {
         let (size, capacity) = (figure(size)?, figure(capacity)?);
         self.try_take(capacity).map_err(|_| Errno::ENOMEM)?;
-        self.record(size, capacity, 1)?;
-        self.note(size, 1);
+        let reserved = self.enter_extra(size, capacity)?;
+        own::with(|own| self.note_at(own, Amount { bytes: size, count: 1 }, reserved));
         Ok(())
     }
 
-    /// [`Budget::try_reserve_memory`] of a block that may yet not come to be: [`Budget::note`] tells
-    /// that it has.
+    /// [`Budget::try_reserve_memory`] of a block, or of what it grows by, which may yet not come to be:
+    /// [`Budget::note`] tells that it has.
     pub(crate) fn try_reserve_block(&self, bytes: i64) -> Result<(), Errno> {
         let bytes = figure(bytes)?;
         self.try_take(bytes).map_err(|_| Errno::ENOMEM)?;
-        self.record(bytes, bytes, 1)
+        self.enter_extra(bytes, bytes).map(drop)
     }
 
-    /// Enters what is reserved now into the past that [`Snapshot`] tells of: `size` more bytes in
-    /// `reservations` more reservations.
-    pub(crate) fn note(&self, size: u64, reservations: u64) {
-        self.history.reserved((size, reservations));
-        self.note_peak();
+    /// What was reserved has come to be; told by the thread whose own that is.
+    #[inline]
+    pub(crate) fn note(&self, own: &Own, new: Amount) {
+        self.note_at(own, new, self.reserved());
+    }
+
+    /// [`Budget::note`], when so many bytes are reserved.
+    #[inline]
+    fn note_at(&self, own: &Own, new: Amount, reserved: u64) {
+        let count = self.taken.add(own, new);
+        let tallied = self.unlimited.told();
+        self.history.is_now(Amount {
+            bytes: reserved.wrapping_add(tallied.bytes),
+            count: count.wrapping_add(tallied.count),
+        });
+    }
+
+    /// A block of [`Budget::tally`] has grown to `new` bytes, which it has taken from the limit.
+    #[cold]
+    pub(crate) fn note_limited(&self, own: &Own, old: u64, new: u64) {
+        self.history.came_twice(Amount { bytes: old, count: 1 });
+        self.untally(own, old);
+        self.note(own, Amount { bytes: new, count: 1 });
     }
 
     #[cold]
-    fn note_peak(&self) {
-        let Sum { bytes, count } = self.unlimited.told();
-        let count = count.saturating_add(self.count.load(Ordering::Relaxed));
-        self.history.is_now((self.reserved().saturating_add(bytes), count));
+    fn note_told(&self) {
+        let Amount { bytes, count } = self.unlimited.told();
+        self.history.is_now(Amount {
+            bytes: self.reserved().wrapping_add(bytes),
+            count: count.wrapping_add(self.taken.told()),
+        });
     }
 
     /// Whether there is a limit.
@@ -306,22 +341,19 @@ impl Budget {
     /// that is.
     #[inline]
     pub(crate) fn tally(&self, own: &Own, bytes: u64) {
-        if self.unlimited.add(own, Sum { bytes, count: 1 }) {
-            self.note_peak();
+        if self.unlimited.add(own, Amount { bytes, count: 1 }) {
+            self.note_told();
         }
     }
 
     /// A block of [`Budget::tally`] has become larger, or smaller, by so many bytes.
-    pub(crate) fn tally_growth(&self, bytes: i64) {
-        let sum = Sum { bytes: bytes.unsigned_abs(), count: 0 };
-        let has_told = own::with(|own| {
-            if bytes > 0 { self.unlimited.add(own, sum) } else { self.unlimited.subtract(own, sum) }
-        });
-        if has_told {
-            self.note_peak();
-        }
+    pub(crate) fn tally_growth(&self, own: &Own, bytes: i64) {
+        let sum = Amount { bytes: bytes.unsigned_abs(), count: 0 };
         if bytes < 0 {
+            self.unlimited.subtract(own, sum);
             self.serve_after_tally();
+        } else if self.unlimited.add(own, sum) {
+            self.note_told();
         }
     }
 
@@ -329,7 +361,7 @@ impl Budget {
     /// the block has taken room from it.
     #[inline]
     pub(crate) fn untally(&self, own: &Own, bytes: u64) {
-        self.unlimited.subtract(own, Sum { bytes, count: 1 });
+        self.unlimited.subtract(own, Amount { bytes, count: 1 });
         self.serve_after_tally();
     }
 
@@ -345,13 +377,18 @@ impl Budget {
     fn serve(&self) {
         fence(Ordering::SeqCst);
         if self.total.load(Ordering::Relaxed) & WAITERS != 0 {
-            self.grant(&mut self.lock_to_grant());
+            self.lock_and_grant();
         }
     }
 
     /// What blocks hold of the limit though they were taken without one.
+    #[inline]
     fn tallied(&self) -> u64 {
-        if self.has_tallied.load(Ordering::Relaxed) { self.unlimited.now().bytes } else { 0 }
+        #[cold]
+        fn now(tally: &Tally) -> u64 {
+            tally.now().bytes
+        }
+        if self.has_tallied.load(Ordering::Relaxed) { now(&self.unlimited) } else { 0 }
     }
 
     /// `Bits.reserveMemory`: reserves; if there is no room, `reclaimer` makes some, and the call
@@ -370,13 +407,12 @@ impl Budget {
         reclaimer: &dyn Reclaimer,
     ) -> Result<(), Errno> {
         let (size, capacity) = (figure(size)?, figure(capacity)?);
-        self.reserve(size, capacity, 1, policy, reclaimer)?;
-        self.note(size, 1);
+        self.reserve(size, capacity, policy, reclaimer)?;
+        own::with(|own| self.note(own, Amount { bytes: size, count: 1 }));
         Ok(())
     }
 
-    /// [`Budget::reserve_memory`] of a block that may yet not come to be, as
-    /// [`Budget::try_reserve_block`].
+    /// [`Budget::reserve_memory`] for [`Budget::try_reserve_block`].
     pub(crate) fn reserve_block(
         &self,
         bytes: i64,
@@ -384,40 +420,22 @@ impl Budget {
         reclaimer: &dyn Reclaimer,
     ) -> Result<(), Errno> {
         let bytes = figure(bytes)?;
-        self.reserve(bytes, bytes, 1, policy, reclaimer)
-    }
-
-    /// Makes the reservation of a block larger, if there is room now. Never waits for room.
-    pub(crate) fn try_grow_block(&self, bytes: i64) -> Result<(), Errno> {
-        let bytes = figure(bytes)?;
-        self.try_take(bytes).map_err(|_| Errno::ENOMEM)?;
-        self.record(bytes, bytes, 0)
-    }
-
-    /// Makes the reservation of a block larger, as [`Budget::reserve_block`] makes a new one.
-    pub(crate) fn grow_block(
-        &self,
-        bytes: i64,
-        policy: Policy,
-        reclaimer: &dyn Reclaimer,
-    ) -> Result<(), Errno> {
-        let bytes = figure(bytes)?;
-        self.reserve(bytes, bytes, 0, policy, reclaimer)
+        self.reserve(bytes, bytes, policy, reclaimer)
     }
 
     fn reserve(
         &self,
         size: u64,
         capacity: u64,
-        reservations: u64,
         policy: Policy,
         reclaimer: &dyn Reclaimer,
     ) -> Result<(), Errno> {
         if self.try_take(capacity).is_err() {
-            self.reclaim_and_take(capacity, policy, reclaimer)
-                .inspect_err(|_| self.history.ever.add(History::REFUSALS, 1))?;
+            self.reclaim_and_take(capacity, policy, reclaimer).inspect_err(|_| {
+                self.history.refusals.fetch_add(1, Ordering::Relaxed);
+            })?;
         }
-        self.record(size, capacity, reservations)
+        self.enter_extra(size, capacity).map(drop)
     }
 
     /// `Bits.unreserveMemory`: gives a reservation back, and its room to the waiters it fits. In the
@@ -426,32 +444,46 @@ impl Budget {
     /// # Errors
     /// `EINVAL`, and nothing changes, if either figure is negative or more than is reserved. Of calls
     /// that match no reservation, made at the same moment, more may pass, or one that is right may
-    /// be refused; no figure falls below 0.
+    /// be refused; no figure falls below 0. Such a call that passes leaves the number of reservations
+    /// one too low, as in the JDK.
     pub fn unreserve_memory(&self, size: i64, capacity: i64) -> Result<(), Errno> {
-        self.unreserve(figure(size)?, figure(capacity)?, 1)
+        let (size, capacity) = (figure(size)?, figure(capacity)?);
+        own::with(|own| self.unreserve(own, size, capacity, 1))
     }
 
-    /// Makes the reservation of a block smaller.
-    pub(crate) fn shrink_block(&self, bytes: i64) -> Result<(), Errno> {
+    /// Gives back what a block has reserved that is no more, or so much smaller.
+    pub(crate) fn unreserve_block(&self, own: &Own, old: Amount) -> Result<(), Errno> {
+        self.unreserve(own, old.bytes, old.bytes, old.count)
+    }
+
+    /// Gives back what was reserved for what has not come to be.
+    pub(crate) fn abandon_block(&self, bytes: i64) -> Result<(), Errno> {
         let bytes = figure(bytes)?;
-        self.unreserve(bytes, bytes, 0)
+        own::with(|own| self.unreserve(own, bytes, bytes, 0))
     }
 
-    fn unreserve(&self, size: u64, capacity: u64, reservations: u64) -> Result<(), Errno> {
-        // A call that matches a reservation passes: what it reserved is still counted.
-        if self.count.load(Ordering::Relaxed) == 0
-            || self.reserved() < size
-            || self.total.load(Ordering::Relaxed) & !WAITERS < capacity
-        {
+    /// `noted`: of so many reservations [`Budget::note`] has been told.
+    #[inline]
+    fn unreserve(&self, own: &Own, size: u64, capacity: u64, noted: u64) -> Result<(), Errno> {
+        // A call that matches a reservation passes: what it reserved is still in both.
+        let total = self.total.load(Ordering::Acquire) & !WAITERS;
+        let extra = self.extra.load(Ordering::Acquire);
+        // Of different moments they may make any sum.
+        let is_less = total.wrapping_add(extra).cast_signed() < size.cast_signed();
+        if total < capacity || is_less && self.reserved() < size {
             return Err(Errno::EINVAL);
         }
-        // Saturating: two calls that match nothing may both have passed the check above.
-        subtract(&self.count, reservations);
+        self.taken.subtract(own, noted);
         self.add_extra(capacity.wrapping_sub(size));
-        self.release(capacity).inspect_err(|_| {
-            self.count.fetch_add(reservations, Ordering::Relaxed);
-            self.add_extra(size.wrapping_sub(capacity));
-        })
+        match self.release(capacity) {
+            Ok(()) => Ok(()),
+            // Two calls that match nothing have both passed the check above.
+            Err(error) => {
+                self.taken.subtract(own, noted.wrapping_neg());
+                self.add_extra(size.wrapping_sub(capacity));
+                Err(error)
+            }
+        }
     }
 
     /// Sets the limit, in bytes of total capacity. A higher one lets waiters in. A lower one takes
@@ -490,26 +522,25 @@ impl Budget {
     /// All figures.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let tallied = self.unlimited.now();
-        let tallied_ever = self.unlimited.ever();
+        let (taken, tallied) = (self.taken.now(), self.unlimited.now());
+        let (taken_ever, tallied_ever) = (self.taken.ever(), self.unlimited.ever());
+        let (peak, twice) = (self.history.peak(), self.history.twice());
+        let sum = |taken: u64, tallied: u64| taken.wrapping_add(tallied).cast_signed();
         let ever =
-            |figure: usize, tallied: u64| self.history.ever.sum(figure).wrapping_add(tallied);
-        let figure = |figure: u64, tallied: u64| figure.wrapping_add(tallied).cast_signed();
-        let reserved = figure(self.reserved(), tallied.bytes);
-        let count = figure(self.count.load(Ordering::Relaxed), tallied.count);
-        let peak = |peak: &core::sync::atomic::AtomicU64, now: i64| {
-            peak.load(Ordering::Relaxed).cast_signed().max(now)
-        };
+            |taken: u64, tallied: u64, twice: u64| taken.wrapping_add(tallied).wrapping_sub(twice);
+        let reserved = sum(self.reserved(), tallied.bytes);
+        // Too low after a release that matched no reservation.
+        let count = sum(taken, tallied.count).max(0);
         Snapshot {
             max_memory: self.max_memory(),
             reserved_memory: reserved,
-            total_capacity: figure(self.total.load(Ordering::Relaxed) & !WAITERS, tallied.bytes),
+            total_capacity: sum(self.total.load(Ordering::Relaxed) & !WAITERS, tallied.bytes),
             count,
-            peak_reserved_memory: peak(&self.history.peak_reserved, reserved),
-            peak_count: peak(&self.history.peak_count, count),
-            ever_reserved_memory: ever(History::RESERVED, tallied_ever.bytes),
-            ever_count: ever(History::COUNT, tallied_ever.count),
-            refusals: self.history.ever.sum(History::REFUSALS),
+            peak_reserved_memory: peak.bytes.cast_signed().max(reserved),
+            peak_count: peak.count.cast_signed().max(count),
+            ever_reserved_memory: ever(taken_ever.bytes, tallied_ever.bytes, twice.bytes),
+            ever_count: ever(taken_ever.count, tallied_ever.count, twice.count),
+            refusals: self.history.refusals.load(Ordering::Relaxed),
         }
     }
 
@@ -558,6 +589,7 @@ impl Budget {
     }
 
     /// Takes `capacity` if there is room that no waiter can use.
+    #[inline]
     fn try_take(&self, capacity: u64) -> Result<(), Shortfall> {
         let mut word = self.total.load(Ordering::Relaxed);
         while word & WAITERS == 0 {
@@ -567,6 +599,11 @@ impl Budget {
                 Err(now) => word = now,
             }
         }
+        self.try_take_from_waiters(word, capacity)
+    }
+
+    #[cold]
+    fn try_take_from_waiters(&self, word: u64, capacity: u64) -> Result<(), Shortfall> {
         self.fit(word, capacity)?;
         let mut locked = self.lock_to_grant();
         self.grant(&mut locked);
@@ -592,6 +629,7 @@ impl Budget {
     }
 
     /// Gives `capacity` back, and to the waiters it fits. `EINVAL` if so much is not taken.
+    #[inline]
     fn release(&self, capacity: u64) -> Result<(), Errno> {
         let word = self
             .total
@@ -600,13 +638,19 @@ impl Budget {
             })
             .map_err(|_| Errno::EINVAL)?;
         if word & WAITERS != 0 {
-            self.grant(&mut self.lock_to_grant());
+            self.lock_and_grant();
         }
         Ok(())
     }
 
+    #[cold]
+    fn lock_and_grant(&self) {
+        self.grant(&mut self.lock_to_grant());
+    }
+
     /// Sum of sizes; at most `i64::MAX`. Read as it may be in the middle of a change, it is too much
     /// rather than too little: a reservation changes the total first, and a release last.
+    #[inline(never)] // where it is called, it is seldom or beside a system call
     fn reserved(&self) -> u64 {
         let total = || self.total.load(Ordering::Acquire) & !WAITERS;
         // Acquire: with a release that is seen its change of the extra is. And again, if a reservation
@@ -621,8 +665,7 @@ impl Budget {
             before = after;
             extra = self.extra.load(Ordering::Acquire);
         }
-        let sum = before.cast_signed().saturating_add(extra.cast_signed());
-        u64::try_from(sum).unwrap_or(0)
+        not_below_0(before.cast_signed().saturating_add(extra.cast_signed()).cast_unsigned())
     }
 
     fn add_extra(&self, amount: u64) {
@@ -631,29 +674,40 @@ impl Budget {
         }
     }
 
-    /// Enters a reservation whose capacity is taken.
-    fn record(&self, size: u64, capacity: u64, reservations: u64) -> Result<(), Errno> {
+    /// Enters by how much the size of a reservation differs from its capacity, which is taken; the sum of
+    /// sizes after that, in two's complement.
+    #[inline]
+    fn enter_extra(&self, size: u64, capacity: u64) -> Result<u64, Errno> {
         let extra = size.wrapping_sub(capacity);
-        let sum = |extra: u64| {
-            let total = self.total.load(Ordering::Relaxed) & !WAITERS;
-            total.cast_signed().checked_add(extra.cast_signed())
-        };
-        let enter = |before: u64| {
-            let after = before.cast_signed().checked_add(extra.cast_signed())?.cast_unsigned();
-            sum(after).map(|_| after)
-        };
         let entered = match extra {
-            0 => sum(self.extra.load(Ordering::Relaxed)).is_some(),
-            _ => self.extra.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter).is_ok(),
+            0 => self.fits_with(self.extra.load(Ordering::Relaxed)),
+            _ => self.change_extra(extra),
         };
-        if !entered {
-            self.release(capacity)?;
-            return Err(Errno::EINVAL);
-        }
-        if reservations != 0 {
-            self.count.fetch_add(reservations, Ordering::Relaxed);
-        }
-        Ok(())
+        entered.ok_or(Errno::EINVAL).inspect_err(|_| self.undo(capacity))
+    }
+
+    /// What has just been taken can be released.
+    #[cold]
+    #[inline(never)]
+    fn undo(&self, capacity: u64) {
+        let _ = self.release(capacity);
+    }
+
+    /// The sum of sizes with this extra, in two's complement, if it is one.
+    #[inline]
+    fn fits_with(&self, extra: u64) -> Option<u64> {
+        let total = self.total.load(Ordering::Relaxed) & !WAITERS;
+        total.cast_signed().checked_add(extra.cast_signed()).map(i64::cast_unsigned)
+    }
+
+    #[cold]
+    fn change_extra(&self, by: u64) -> Option<u64> {
+        let enter = |before: u64| {
+            let after = before.cast_signed().checked_add(by.cast_signed())?.cast_unsigned();
+            self.fits_with(after).map(|_| after)
+        };
+        let before = self.extra.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter).ok()?;
+        self.fits_with(before.wrapping_add(by))
     }
 
     fn change_max(&self, max: u64, locked: &mut Locked<'_>) {
@@ -710,12 +764,6 @@ impl Budget {
             self.total.fetch_and(!WAITERS, Ordering::Relaxed);
         }
     }
-}
-
-fn subtract(sum: &AtomicU64, value: u64) {
-    let saturating = |sum: u64| Some(sum.saturating_sub(value));
-    // Never refused: the closure always has an answer.
-    let _ = sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, saturating);
 }
 
 /// A place in the queue, or the capacity granted to it. Dropped, it gives up either.

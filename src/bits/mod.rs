@@ -14,7 +14,8 @@ pub use order::{ByteOrder, get_u16, get_u32, get_u64, put_u16, put_u32, put_u64}
 pub use reclaim::{Slot, budget, reserve_memory, set_policy, set_reclaimer};
 
 pub(crate) use budget::Reservation;
-pub(crate) use reclaim::{BUDGET, grow_block, reserve_block, reserve_memory_in};
+pub(crate) use reclaim::{BUDGET, reserve_block, reserve_memory_in, take_block};
+pub(crate) use tally::Amount;
 
 /// `Bits.pageSize`: bytes in a page of memory, a power of two.
 #[must_use]

@@ -58,29 +58,22 @@ pub(crate) fn reserve_memory_in(budget: &Budget, size: i64, capacity: i64) -> Re
     }
 }
 
-/// [`Budget::reserve_block`] on the process' budget, with its policy and all its reclaimers. Without
-/// a limit there is nothing to ask for.
+/// The reservation of a new block. Without a limit there is nothing to ask for.
 #[inline]
 pub(crate) fn reserve_block(bytes: i64) -> Result<Reservation, Errno> {
     if !BUDGET.is_limited() {
         return Ok(Reservation::Tallied);
     }
+    take_block(bytes).map(|()| Reservation::Taken)
+}
+
+/// [`Budget::reserve_block`] on the process' budget, with its policy and all its reclaimers.
+pub(crate) fn take_block(bytes: i64) -> Result<(), Errno> {
+    // The settings are of interest only when there is no room.
     match BUDGET.try_reserve_block(bytes) {
         Err(Errno::ENOMEM) => {
             let policy = settings().policy;
             BUDGET.reserve_block(bytes, policy, &Registered)
-        }
-        answer => answer,
-    }
-    .map(|()| Reservation::Taken)
-}
-
-/// [`Budget::grow_block`] on the process' budget, as [`reserve_block`].
-pub(crate) fn grow_block(bytes: i64) -> Result<(), Errno> {
-    match BUDGET.try_grow_block(bytes) {
-        Err(Errno::ENOMEM) => {
-            let policy = settings().policy;
-            BUDGET.grow_block(bytes, policy, &Registered)
         }
         answer => answer,
     }

@@ -1,5 +1,5 @@
-//! What is reserved while there is no limit: nothing is decided by it, so each thread counts by itself,
-//! without a word that threads share.
+//! What nothing is decided by, each thread counts by itself, without a word that threads share: what is
+//! reserved while there is no limit, and the number of reservations.
 
 use crate::counter::{Counters, add_own};
 use crate::own::Own;
@@ -12,12 +12,12 @@ const UNTOLD_COUNT: u64 = 64;
 
 /// Bytes, and number of reservations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sum {
-    pub(super) bytes: u64,
-    pub(super) count: u64,
+pub(crate) struct Amount {
+    pub(crate) bytes: u64,
+    pub(crate) count: u64,
 }
 
-impl Sum {
+impl Amount {
     /// In two's complement.
     fn negative(self) -> Self {
         Self { bytes: self.bytes.wrapping_neg(), count: self.count.wrapping_neg() }
@@ -30,6 +30,14 @@ fn is_beyond(figure: u64, much: u64) -> bool {
     figure.wrapping_add(much - 1) > 2 * (much - 1)
 }
 
+/// A sum in two's complement, of figures of different moments: a thread has told of blocks that it has given
+/// back, others not yet of having taken them.
+#[inline]
+pub(super) fn not_below_0(sum: u64) -> u64 {
+    sum.cast_signed().max(0).cast_unsigned()
+}
+
+/// What is reserved while there is no limit.
 pub(super) struct Tally {
     by_thread: Counters<6>,
     /// What threads have told of, less what they have told of as given back: two's complement.
@@ -48,31 +56,31 @@ impl Tally {
 
     /// Counts what the thread reserves; true if others have been told.
     #[inline]
-    pub(super) fn add(&self, own: &Own, sum: Sum) -> bool {
+    pub(super) fn add(&self, own: &Own, sum: Amount) -> bool {
         self.change::<COME>(own, sum)
     }
 
     /// Counts what the thread gives back; true if others have been told.
     #[inline]
-    pub(super) fn subtract(&self, own: &Own, sum: Sum) -> bool {
+    pub(super) fn subtract(&self, own: &Own, sum: Amount) -> bool {
         self.change::<GONE>(own, sum)
     }
 
     #[inline]
-    fn change<const TO: usize>(&self, own: &Own, sum: Sum) -> bool {
+    fn change<const TO: usize>(&self, own: &Own, sum: Amount) -> bool {
         let Some([come, come_count, gone, gone_count, untold_bytes, untold_count]) =
             self.by_thread.of(own)
         else {
             return self.change_shared(TO, sum);
         };
-        let (to, Sum { bytes, count }) = match TO {
+        let (to, Amount { bytes, count }) = match TO {
             COME => ([come, come_count], sum),
             _ => ([gone, gone_count], sum.negative()),
         };
         add_own(to[0], sum.bytes);
         add_own(to[1], sum.count);
         let untold =
-            Sum { bytes: add_own(untold_bytes, bytes), count: add_own(untold_count, count) };
+            Amount { bytes: add_own(untold_bytes, bytes), count: add_own(untold_count, count) };
         let is_much =
             is_beyond(untold.bytes, UNTOLD_BYTES) || is_beyond(untold.count, UNTOLD_COUNT);
         if is_much {
@@ -85,47 +93,126 @@ impl Tally {
 
     /// For a thread that shares its figures with others.
     #[cold]
-    fn change_shared(&self, to: usize, sum: Sum) -> bool {
+    fn change_shared(&self, to: usize, sum: Amount) -> bool {
         self.by_thread.add_shared([(to, sum.bytes), (to + 1, sum.count)]);
         self.tell(if to == COME { sum } else { sum.negative() });
         true
     }
 
     #[cold]
-    fn tell(&self, Sum { bytes, count }: Sum) {
+    fn tell(&self, Amount { bytes, count }: Amount) {
         let [told, told_count] = &self.told;
         told.fetch_add(bytes, Ordering::Relaxed);
         told_count.fetch_add(count, Ordering::Relaxed);
     }
 
     /// What is reserved, as far as threads have told.
-    pub(super) fn told(&self) -> Sum {
-        let [bytes, count] = self.told.each_ref().map(|sum| {
-            let sum = sum.load(Ordering::Relaxed);
-            // A thread has told of blocks that it has given back, others not yet of having taken them.
-            u64::try_from(sum.cast_signed()).unwrap_or(0)
-        });
-        Sum { bytes, count }
+    pub(super) fn told(&self) -> Amount {
+        let [bytes, count] = self.told.each_ref().map(|sum| sum.load(Ordering::Relaxed));
+        Amount { bytes, count }
     }
 
     /// What is reserved, exactly.
-    pub(super) fn now(&self) -> Sum {
+    pub(super) fn now(&self) -> Amount {
         // In this order: what is seen to be given back is seen to have come, as `add_own` stores them.
         let gone = self.sum(GONE);
         let come = self.ever();
-        Sum {
+        Amount {
             bytes: come.bytes.wrapping_sub(gone.bytes),
             count: come.count.wrapping_sub(gone.count),
         }
     }
 
     /// What has ever been reserved.
-    pub(super) fn ever(&self) -> Sum {
+    pub(super) fn ever(&self) -> Amount {
         self.sum(COME)
     }
 
-    fn sum(&self, figure: usize) -> Sum {
-        Sum { bytes: self.by_thread.sum(figure), count: self.by_thread.sum(figure + 1) }
+    fn sum(&self, figure: usize) -> Amount {
+        Amount { bytes: self.by_thread.sum(figure), count: self.by_thread.sum(figure + 1) }
+    }
+}
+
+/// The number of reservations, and the bytes that they were of.
+pub(super) struct Count {
+    by_thread: Counters<4>,
+    /// As [`Tally::told`].
+    told: AtomicU64,
+}
+
+impl Count {
+    /// The figures of a thread: bytes come, number come and gone, and what of its difference it has told
+    /// others.
+    const BYTES: usize = 0;
+    const COME: usize = 1;
+    const GONE: usize = 2;
+
+    pub(super) const fn new() -> Self {
+        Self { by_thread: Counters::new(), told: AtomicU64::new(0) }
+    }
+
+    /// Counts what the thread reserves; how many reservations there are now, as far as it knows.
+    #[inline]
+    pub(super) fn add(&self, own: &Own, Amount { bytes, count }: Amount) -> u64 {
+        match self.by_thread.of(own) {
+            Some([bytes_come, come, gone, told]) => {
+                add_own(bytes_come, bytes);
+                self.now_to(add_own(come, count), gone.load(Ordering::Relaxed), told)
+            }
+            None => {
+                self.by_thread.add_shared([(Self::BYTES, bytes), (Self::COME, count)]);
+                self.tell(count)
+            }
+        }
+    }
+
+    /// Counts what the thread gives back.
+    #[inline]
+    pub(super) fn subtract(&self, own: &Own, count: u64) {
+        match self.by_thread.of(own) {
+            Some([_, come, gone, told]) => {
+                self.now_to(come.load(Ordering::Relaxed), add_own(gone, count), told);
+            }
+            None => {
+                self.by_thread.add_shared([(Self::GONE, count)]);
+                self.tell(count.wrapping_neg());
+            }
+        }
+    }
+
+    /// How many there are to the thread of which so many have come, gone, and been told of. If it is much that
+    /// it has not told, it does.
+    #[inline]
+    fn now_to(&self, come: u64, gone: u64, told: &AtomicU64) -> u64 {
+        let untold = come.wrapping_sub(gone).wrapping_sub(told.load(Ordering::Relaxed));
+        if is_beyond(untold, UNTOLD_COUNT) {
+            add_own(told, untold);
+            return self.tell(untold);
+        }
+        self.told.load(Ordering::Relaxed).wrapping_add(untold)
+    }
+
+    #[cold]
+    fn tell(&self, count: u64) -> u64 {
+        self.told.fetch_add(count, Ordering::Relaxed).wrapping_add(count)
+    }
+
+    /// How many there are, as far as threads have told.
+    pub(super) fn told(&self) -> u64 {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    /// How many there are, exactly; in two's complement, as releases may have matched no reservation.
+    pub(super) fn now(&self) -> u64 {
+        // In this order: what is seen to be given back is seen to have come, as `add_own` stores them.
+        let gone = self.by_thread.sum(Self::GONE);
+        self.by_thread.sum(Self::COME).wrapping_sub(gone)
+    }
+
+    /// What has ever been reserved.
+    pub(super) fn ever(&self) -> Amount {
+        let [bytes, count] = [Self::BYTES, Self::COME].map(|figure| self.by_thread.sum(figure));
+        Amount { bytes, count }
     }
 }
 
@@ -134,7 +221,7 @@ mod tests {
     use super::*;
     use crate::own;
 
-    const BLOCK: Sum = Sum { bytes: 1000, count: 1 };
+    const BLOCK: Amount = Amount { bytes: 1000, count: 1 };
 
     #[test]
     fn what_some_threads_take_and_others_give_back_adds_up() {
@@ -149,9 +236,9 @@ mod tests {
                 });
             }
         });
-        assert_eq!(TALLY.now(), Sum { bytes: 4_000_000, count: 4000 });
-        assert_eq!(TALLY.ever(), Sum { bytes: 40_000_000, count: 40_000 });
-        let Sum { bytes, count } = TALLY.told();
+        assert_eq!(TALLY.now(), Amount { bytes: 4_000_000, count: 4000 });
+        assert_eq!(TALLY.ever(), Amount { bytes: 40_000_000, count: 40_000 });
+        let Amount { bytes, count } = TALLY.told();
         assert!(bytes.abs_diff(4_000_000) <= 8 * UNTOLD_BYTES, "{bytes}");
         assert!(count.abs_diff(4000) <= 8 * UNTOLD_COUNT, "{count}");
     }
@@ -167,10 +254,40 @@ mod tests {
     #[test]
     fn others_are_told_when_it_is_much() {
         let tally = Box::new(Tally::new());
-        let add = |bytes| own::with(|own| tally.add(own, Sum { bytes, count: 1 }));
+        let add = |bytes| own::with(|own| tally.add(own, Amount { bytes, count: 1 }));
         assert!(add(UNTOLD_BYTES));
-        assert_eq!(tally.told(), Sum { bytes: UNTOLD_BYTES, count: 1 });
+        assert_eq!(tally.told(), Amount { bytes: UNTOLD_BYTES, count: 1 });
         assert_eq!((0..UNTOLD_COUNT).filter(|_| add(1)).count(), 1);
         assert_eq!(tally.told(), tally.now());
+    }
+
+    #[test]
+    fn reservations_that_some_threads_make_and_others_end_add_up() {
+        static COUNT: Count = Count::new();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    own::with(|own| (0..10_000).map(|_| COUNT.add(own, BLOCK)).max());
+                });
+                scope.spawn(|| {
+                    own::with(|own| (0..9_000).for_each(|_| COUNT.subtract(own, 1)));
+                });
+            }
+        });
+        assert_eq!(COUNT.now(), 4000);
+        assert_eq!(COUNT.ever(), Amount { bytes: 40_000_000, count: 40_000 });
+        assert!(COUNT.told().abs_diff(4000) <= 8 * UNTOLD_COUNT, "{}", COUNT.told());
+    }
+
+    #[test]
+    fn a_thread_knows_what_it_has_not_told() {
+        let count = Box::new(Count::new());
+        own::with(|own| {
+            for now in 1..=2 * UNTOLD_COUNT {
+                assert_eq!(count.add(own, BLOCK), now);
+            }
+            count.subtract(own, UNTOLD_COUNT / 2);
+            assert_eq!(count.add(own, BLOCK), 2 * UNTOLD_COUNT - UNTOLD_COUNT / 2 + 1);
+        });
     }
 }

@@ -29,7 +29,7 @@ mod site;
 mod slab;
 mod sum;
 
-use crate::bits::{self, Reservation};
+use crate::bits::{self, Amount, Reservation};
 use crate::error::Errno;
 use crate::memory;
 use crate::os;
@@ -397,7 +397,7 @@ pub(crate) fn allocate<A: Allocator>(
             // SAFETY: no one but us has seen the block.
             unsafe { enter_or_give_back(own, allocator, taken, size) }.map_err(A::Error::from)
         });
-        let block = entered.inspect_err(|_| unreserve_untold(size))?;
+        let block = entered.inspect_err(|_| abandon(size))?;
         note(own, size);
         Ok(block)
     })
@@ -859,16 +859,19 @@ fn unreserve_ours(size: Size) {
 /// A block is no more.
 #[inline]
 fn unreserve(own: &Own, size: Size) {
+    let bytes = size.bytes().cast_unsigned();
     match size.reservation() {
-        Reservation::Tallied => bits::BUDGET.untally(own, size.bytes().cast_unsigned()),
-        Reservation::Taken => unreserve_untold(size),
+        Reservation::Tallied => bits::BUDGET.untally(own, bytes),
+        Reservation::Taken => {
+            let _ = bits::BUDGET.unreserve_block(own, Amount { bytes, count: 1 });
+        }
     }
 }
 
 /// A block has not come to be.
-fn unreserve_untold(size: Size) {
+fn abandon(size: Size) {
     if size.reservation() == Reservation::Taken {
-        let _ = bits::BUDGET.unreserve_memory(size.bytes(), size.bytes());
+        let _ = bits::BUDGET.abandon_block(size.bytes());
     }
 }
 
@@ -878,7 +881,7 @@ fn note(own: &Own, size: Size) {
     let bytes = size.bytes().cast_unsigned();
     match size.reservation() {
         Reservation::Tallied => bits::BUDGET.tally(own, bytes),
-        Reservation::Taken => bits::BUDGET.note(bytes, 1),
+        Reservation::Taken => bits::BUDGET.note(own, Amount { bytes, count: 1 }),
     }
 }
 
@@ -890,34 +893,38 @@ fn regrow(old: Size, new: Size) -> Result<Size, Errno> {
         Reservation::Tallied if growth > 0 => {
             Ok(new.reserved_as(bits::reserve_block(new.bytes())?))
         }
-        Reservation::Taken if growth > 0 => bits::grow_block(growth).map(|()| new),
+        Reservation::Taken if growth > 0 => bits::take_block(growth).map(|()| new),
         Reservation::Tallied | Reservation::Taken => Ok(new),
     }
 }
 
 /// It has stayed the old one.
 fn undo_regrow(old: Size, new: Size) {
+    let growth = new.bytes() - old.bytes();
     match old.reservation() {
-        Reservation::Tallied => unreserve_untold(new),
-        Reservation::Taken => shrink(new.bytes() - old.bytes()),
+        Reservation::Tallied => abandon(new),
+        Reservation::Taken if growth > 0 => {
+            let _ = bits::BUDGET.abandon_block(growth);
+        }
+        Reservation::Taken => {}
     }
 }
 
 /// It has become the new one.
 fn note_regrown(old: Size, new: Size) {
     let growth = new.bytes() - old.bytes();
-    match (old.reservation(), new.reservation()) {
-        (Reservation::Tallied, Reservation::Tallied) => return bits::BUDGET.tally_growth(growth),
-        (Reservation::Tallied, Reservation::Taken) => own::with(|own| unreserve(own, old)),
-        (Reservation::Taken, _) => shrink(-growth),
-    }
-    bits::BUDGET.note(u64::try_from(growth).unwrap_or(0), 0);
-}
-
-fn shrink(bytes: i64) {
-    if bytes > 0 {
-        let _ = bits::BUDGET.shrink_block(bytes);
-    }
+    let by = Amount { bytes: growth.unsigned_abs(), count: 0 };
+    own::with(|own| match (old.reservation(), new.reservation()) {
+        (Reservation::Tallied, Reservation::Tallied) => bits::BUDGET.tally_growth(own, growth),
+        (Reservation::Tallied, Reservation::Taken) => {
+            let [old, new] = [old, new].map(|size| size.bytes().cast_unsigned());
+            bits::BUDGET.note_limited(own, old, new);
+        }
+        (Reservation::Taken, _) if growth > 0 => bits::BUDGET.note(own, by),
+        (Reservation::Taken, _) => {
+            let _ = bits::BUDGET.unreserve_block(own, by);
+        }
+    });
 }
 
 #[cfg(test)]

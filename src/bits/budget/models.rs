@@ -4,8 +4,9 @@
 //! The model checker has no clock: a wait ends by its grant, and a waiter that nobody wakes is a
 //! deadlock, which it reports. A time-out is a waiter that leaves by itself.
 
-use super::{Budget, Waiting};
+use super::{Amount, Budget, Waiting};
 use crate::error::Errno;
+use crate::own;
 use loom::sync::Arc;
 use loom::thread;
 use std::time::{Duration, Instant};
@@ -32,7 +33,13 @@ fn reserve(budget: &Budget, capacity: u64) {
     let waiting = budget.enqueue(capacity).unwrap();
     wait(&waiting);
     assert!(waiting.leave());
-    budget.record(capacity, capacity, 1).unwrap();
+    enter(budget, capacity);
+}
+
+/// Enters the reservation of capacity that is taken.
+fn enter(budget: &Budget, capacity: u64) {
+    let reserved = budget.enter_extra(capacity, capacity).unwrap();
+    own::with(|own| budget.note_at(own, Amount { bytes: capacity, count: 1 }, reserved));
 }
 
 fn wait(waiting: &Waiting<'_>) {
@@ -133,7 +140,7 @@ fn loom_a_large_waiter_in_front_does_not_hold_up_a_small_one() {
         assert!(!large.is_granted());
         budget.unreserve_memory(1, 1).unwrap();
         assert!(large.leave());
-        budget.record(2, 2, 1).unwrap();
+        enter(&budget, 2);
         budget.unreserve_memory(2, 2).unwrap();
         assert_empty(&budget);
     });
@@ -163,7 +170,7 @@ fn loom_a_time_out_races_with_the_grant() {
         let budget = full(1);
         let waiter = spawn(&budget, |budget| {
             if budget.enqueue(1).unwrap().leave() {
-                budget.record(1, 1, 1).unwrap();
+                enter(budget, 1);
                 budget.unreserve_memory(1, 1).unwrap();
             }
         });
@@ -179,7 +186,7 @@ fn loom_who_times_out_leaves_the_room_to_the_next() {
         let budget = full(1);
         let leaver = spawn(&budget, |budget| {
             if budget.enqueue(1).unwrap().leave() {
-                budget.record(1, 1, 1).unwrap();
+                enter(budget, 1);
                 budget.unreserve_memory(1, 1).unwrap();
             }
         });
@@ -230,7 +237,7 @@ fn loom_a_newcomer_takes_nothing_from_a_waiter() {
         wait(&waiting);
         newcomer.join().unwrap();
         assert!(waiting.leave());
-        budget.record(1, 1, 1).unwrap();
+        enter(&budget, 1);
         budget.unreserve_memory(1, 1).unwrap();
         assert_empty(&budget);
     });

@@ -1,4 +1,4 @@
-use super::{Budget, Policy, Reclaimer, Snapshot};
+use super::{Amount, Budget, Policy, Reclaimer, Snapshot};
 use crate::error::Errno;
 use crate::own;
 use proptest::prelude::*;
@@ -68,7 +68,9 @@ fn negative_figures_are_refused_everywhere() {
 #[test]
 fn more_than_is_reserved_can_not_be_given_back() {
     let budget = Budget::new(100);
-    assert_eq!(budget.unreserve_memory(0, 0), Err(Errno::EINVAL), "there is no reservation");
+    for (size, capacity) in [(1, 0), (0, 1)] {
+        assert_eq!(budget.unreserve_memory(size, capacity), Err(Errno::EINVAL));
+    }
     budget.try_reserve_memory(20, 10).unwrap();
     for (size, capacity) in [(21, 10), (20, 11), (0, 11), (21, 0), (i64::MAX, i64::MAX)] {
         assert_eq!(budget.unreserve_memory(size, capacity), Err(Errno::EINVAL));
@@ -375,7 +377,7 @@ impl Model {
 
     fn unreserve(&mut self, size: i64, capacity: i64) -> Result<(), Errno> {
         let (size, capacity) = (i128::from(size), i128::from(capacity));
-        let too_much = size > self.reserved || capacity > self.total || self.count == 0;
+        let too_much = size > self.reserved || capacity > self.total;
         if size < 0 || capacity < 0 || too_much {
             return Err(Errno::EINVAL);
         }
@@ -424,8 +426,9 @@ proptest! {
                 max: max_memory.into(),
                 reserved: reserved_memory.into(),
                 total: total_capacity.into(),
-                count: count.into(),
+                count: model.count,
             });
+            prop_assert_eq!(i128::from(count), model.count.max(0));
         }
     }
 }
@@ -472,27 +475,63 @@ fn threads_that_compete_never_pass_the_limit_and_leave_nothing() {
 fn a_blocks_reservation_grows_and_shrinks_and_stays_one() {
     let budget = Budget::new(100);
     let nobody = fake(|_| (), || false);
+    let note = |bytes, count| own::with(|own| budget.note(own, Amount { bytes, count }));
+    let shrink = |bytes| own::with(|own| budget.unreserve_block(own, Amount { bytes, count: 0 }));
     budget.try_reserve_block(40).unwrap();
-    budget.grow_block(60, Policy::Legacy, &nobody).unwrap();
+    note(40, 1);
+    budget.reserve_block(60, Policy::Legacy, &nobody).unwrap();
+    note(60, 0);
     assert_eq!(figures(&budget), (100, 100, 1));
-    assert_eq!(budget.try_grow_block(1), Err(Errno::ENOMEM));
-    assert_eq!(budget.grow_block(1, Policy::Legacy, &nobody), Err(Errno::ENOMEM));
-    assert_eq!(budget.grow_block(-1, Policy::Legacy, &nobody), Err(Errno::EINVAL));
-    budget.shrink_block(90).unwrap();
+    assert_eq!(budget.try_reserve_block(1), Err(Errno::ENOMEM));
+    assert_eq!(budget.reserve_block(1, Policy::Legacy, &nobody), Err(Errno::ENOMEM));
+    assert_eq!(budget.reserve_block(-1, Policy::Legacy, &nobody), Err(Errno::EINVAL));
+    shrink(90).unwrap();
     assert_eq!(figures(&budget), (10, 10, 1));
-    assert_eq!(budget.shrink_block(11), Err(Errno::EINVAL));
-    assert_eq!(budget.shrink_block(-1), Err(Errno::EINVAL));
+    assert_eq!(shrink(11), Err(Errno::EINVAL));
     budget.unreserve_memory(10, 10).unwrap();
     assert_eq!(figures(&budget), (0, 0, 0));
+    let past = budget.snapshot();
+    assert_eq!((past.peak_reserved_memory, past.peak_count), (100, 1));
+    assert_eq!((past.ever_reserved_memory, past.ever_count), (100, 1));
+}
+
+#[test]
+fn a_block_taken_without_a_limit_that_grows_under_one_has_come_once() {
+    let budget = Budget::new(i64::MAX);
+    own::with(|own| budget.tally(own, 10));
+    budget.set_max_memory(100).unwrap();
+    budget.try_reserve_block(40).unwrap();
+    own::with(|own| budget.note_limited(own, 10, 40));
+    assert_eq!(figures(&budget), (40, 40, 1));
+    assert_eq!(budget.try_reserve_memory(61, 61), Err(Errno::ENOMEM));
+    budget.try_reserve_memory(60, 60).unwrap();
+    let past = budget.snapshot();
+    assert_eq!((past.ever_reserved_memory, past.ever_count), (100, 2));
+    own::with(|own| budget.unreserve_block(own, Amount { bytes: 40, count: 1 })).unwrap();
+    budget.unreserve_memory(60, 60).unwrap();
+    assert_eq!(figures(&budget), (0, 0, 0));
+}
+
+#[test]
+fn a_release_that_matches_no_reservation_leaves_the_number_one_too_low() {
+    let budget = Budget::new(100);
+    budget.try_reserve_memory(100, 100).unwrap();
+    budget.unreserve_memory(50, 50).unwrap();
+    budget.unreserve_memory(50, 50).unwrap();
+    assert_eq!(figures(&budget), (0, 0, 0));
+    budget.try_reserve_memory(10, 10).unwrap();
+    assert_eq!(figures(&budget), (10, 10, 0));
+    budget.try_reserve_memory(10, 10).unwrap();
+    assert_eq!(figures(&budget), (20, 20, 1));
 }
 
 #[test]
 fn a_block_that_does_not_come_to_be_is_not_in_the_past() {
     let budget = Budget::new(i64::MAX);
     budget.try_reserve_block(1 << 40).unwrap();
-    budget.unreserve_memory(1 << 40, 1 << 40).unwrap();
+    budget.abandon_block(1 << 40).unwrap();
     budget.try_reserve_block(8).unwrap();
-    budget.note(8, 1);
+    own::with(|own| budget.note(own, Amount { bytes: 8, count: 1 }));
     let past = budget.snapshot();
     assert_eq!((past.peak_reserved_memory, past.peak_count), (8, 1));
     assert_eq!((past.ever_reserved_memory, past.ever_count, past.refusals), (8, 1, 0));
@@ -541,8 +580,8 @@ fn what_was_taken_before_there_was_a_limit_counts_and_its_end_lets_waiters_in() 
 fn a_tallied_block_grows_and_shrinks_and_stays_one() {
     let budget = Budget::new(i64::MAX);
     own::with(|own| budget.tally(own, 10));
-    budget.tally_growth(1 << 20);
-    budget.tally_growth(-5);
+    own::with(|own| budget.tally_growth(own, 1 << 20));
+    own::with(|own| budget.tally_growth(own, -5));
     assert_eq!(figures(&budget), ((1 << 20) + 5, (1 << 20) + 5, 1));
     assert_eq!(budget.snapshot().peak_reserved_memory, (1 << 20) + 10);
     own::with(|own| budget.untally(own, (1 << 20) + 5));
