@@ -225,7 +225,11 @@ struct Carriers {
 
 impl Carriers {
     /// `None` in a JDK that has no such thing, or not where we know it.
-    fn find(env: &mut Env<'_>) -> Option<Self> {
+    fn find(env: &mut Env<'_>, jdk: Jdk) -> Option<Self> {
+        if jdk == Jdk::Eight {
+            // It would be looked for in every file of the class path, before there is a compiler.
+            return None;
+        }
         let found = env.find_class(jni_str!("jdk/internal/misc/Blocker")).and_then(|blocker| {
             let later = Self::look_up(env, &blocker, Primitive::Boolean);
             later.or_else(|_| {
@@ -366,7 +370,7 @@ impl Collector {
         let gc = env.get_static_method_id(&system, jni_str!("gc"), jni_sig!("()V"))?;
         let helper = library.map(|library| Helper::new(env, library)).transpose()?;
         let references = PendingReferences::find(env, jdk());
-        let carriers = Carriers::find(env);
+        let carriers = Carriers::find(env, jdk());
         let system = env.new_global_ref(system)?;
         Ok(Self { vm: env.get_java_vm()?, system, gc, helper, references, carriers })
     }
