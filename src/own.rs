@@ -29,15 +29,27 @@ pub(crate) struct Span {
     pub(crate) chain: Cell<u32>,
 }
 
-thread_local! {
-    static OWN: Own = const {
-        Own {
+impl Own {
+    const fn new() -> Self {
+        Self {
             part: Cell::new(0),
             id: Cell::new(0),
             to_point: Cell::new(0),
             spans: [const { Span { number: Cell::new(0), chain: Cell::new(0) } }; SPANS],
         }
-    };
+    }
+}
+
+thread_local! {
+    static OWN: Own = const { Own::new() };
+}
+
+/// As a thread's that has come when all parts of counters were given.
+#[cfg(test)]
+pub(crate) fn sharing() -> Own {
+    let own = Own::new();
+    own.part.set(u32::MAX);
+    own
 }
 
 /// Hands the calling thread's own to `work`.

@@ -4,8 +4,9 @@
 //!
 //! - Total capacity never passes the limit. Only a limit that is lowered afterwards can be below
 //!   what is reserved already.
-//! - A reservation that finds room and nobody waiting, or a release, is one compare-and-swap. How many
-//!   reservations there are and have been is counted by each thread for itself, and decides nothing.
+//! - A reservation that finds room and nobody waiting, or a release, is one compare-and-swap, and one
+//!   more if size and capacity differ. How many reservations there are and have been is counted by each
+//!   thread for itself, and decides nothing.
 //! - A waiter is woken by the release that makes room for it: the release takes the room in the
 //!   waiter's name, so nobody can come in between, and a wake-up means that the wait is over.
 //!
@@ -103,9 +104,9 @@ pub struct Snapshot {
     /// The number of reservations.
     pub count: i64,
     /// The most that `reserved_memory` has been. What was reserved while there was no limit is in it to
-    /// within 256 KiB for each thread.
+    /// within 256 KiB for each thread; by how much sizes differ from capacities, as it was a moment later.
     pub peak_reserved_memory: i64,
-    /// The most that `count` has been, to within 64 for each thread.
+    /// The most that `count` has been, to within 128 for each thread.
     pub peak_count: i64,
     /// The sum of the sizes ever reserved, in bytes.
     pub ever_reserved_memory: u64,
@@ -236,12 +237,13 @@ impl History {
     #[cold]
     fn came_twice(&self, Amount { bytes, count }: Amount) {
         for (twice, more) in self.twice.iter().zip([bytes, count]) {
-            twice.fetch_add(more, Ordering::Relaxed);
+            twice.fetch_add(more, Ordering::Release);
         }
     }
 
+    /// What is seen here is seen in what has come, if that is looked at later.
     fn twice(&self) -> Amount {
-        let [bytes, count] = self.twice.each_ref().map(|twice| twice.load(Ordering::Relaxed));
+        let [bytes, count] = self.twice.each_ref().map(|twice| twice.load(Ordering::Acquire));
         Amount { bytes, count }
     }
 }
@@ -283,8 +285,8 @@ impl Budget {
     /// is no room. Nothing is reserved then.
     pub fn try_reserve_memory(&self, size: i64, capacity: i64) -> Result<(), Errno> {
         let (size, capacity) = (figure(size)?, figure(capacity)?);
-        self.try_take(capacity).map_err(|_| Errno::ENOMEM)?;
-        let reserved = self.enter_extra(size, capacity)?;
+        let total = self.try_take(capacity).map_err(|_| Errno::ENOMEM)?;
+        let reserved = self.enter_extra(size, capacity, total)?;
         own::with(|own| self.note_at(own, Amount { bytes: size, count: 1 }, reserved));
         Ok(())
     }
@@ -293,8 +295,8 @@ impl Budget {
     /// [`Budget::note`] tells that it has.
     pub(crate) fn try_reserve_block(&self, bytes: i64) -> Result<(), Errno> {
         let bytes = figure(bytes)?;
-        self.try_take(bytes).map_err(|_| Errno::ENOMEM)?;
-        self.enter_extra(bytes, bytes).map(drop)
+        let total = self.try_take(bytes).map_err(|_| Errno::ENOMEM)?;
+        self.enter_extra(bytes, bytes, total).map(drop)
     }
 
     /// What was reserved has come to be; told by the thread whose own that is.
@@ -344,6 +346,15 @@ impl Budget {
         if self.unlimited.add(own, Amount { bytes, count: 1 }) {
             self.note_told();
         }
+        if self.is_limited() {
+            self.tallied_late();
+        }
+    }
+
+    /// A limit has been set since the block was let in without one.
+    #[cold]
+    fn tallied_late(&self) {
+        self.has_tallied.store(true, Ordering::Relaxed);
     }
 
     /// A block of [`Budget::tally`] has become larger, or smaller, by so many bytes.
@@ -430,12 +441,16 @@ impl Budget {
         policy: Policy,
         reclaimer: &dyn Reclaimer,
     ) -> Result<(), Errno> {
-        if self.try_take(capacity).is_err() {
-            self.reclaim_and_take(capacity, policy, reclaimer).inspect_err(|_| {
-                self.history.refusals.fetch_add(1, Ordering::Relaxed);
-            })?;
-        }
-        self.enter_extra(size, capacity).map(drop)
+        let total = match self.try_take(capacity) {
+            Ok(total) => total,
+            Err(_) => {
+                self.reclaim_and_take(capacity, policy, reclaimer).inspect_err(|_| {
+                    self.history.refusals.fetch_add(1, Ordering::Relaxed);
+                })?;
+                self.total.load(Ordering::Relaxed) & !WAITERS
+            }
+        };
+        self.enter_extra(size, capacity, total).map(drop)
     }
 
     /// `Bits.unreserveMemory`: gives a reservation back, and its room to the waiters it fits. In the
@@ -477,7 +492,7 @@ impl Budget {
         self.add_extra(capacity.wrapping_sub(size));
         match self.release(capacity) {
             Ok(()) => Ok(()),
-            // Two calls that match nothing have both passed the check above.
+            // Calls that match nothing have passed the check above.
             Err(error) => {
                 self.taken.subtract(own, noted.wrapping_neg());
                 self.add_extra(size.wrapping_sub(capacity));
@@ -522,13 +537,14 @@ impl Budget {
     /// All figures.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
+        let twice = self.history.twice();
         let (taken, tallied) = (self.taken.now(), self.unlimited.now());
         let (taken_ever, tallied_ever) = (self.taken.ever(), self.unlimited.ever());
-        let (peak, twice) = (self.history.peak(), self.history.twice());
+        let peak = self.history.peak();
         let sum = |taken: u64, tallied: u64| taken.wrapping_add(tallied).cast_signed();
         let ever =
             |taken: u64, tallied: u64, twice: u64| taken.wrapping_add(tallied).wrapping_sub(twice);
-        let reserved = sum(self.reserved(), tallied.bytes);
+        let reserved = self.reserved().cast_signed().saturating_add(tallied.bytes.cast_signed());
         // Too low after a release that matched no reservation.
         let count = sum(taken, tallied.count).max(0);
         Snapshot {
@@ -588,14 +604,14 @@ impl Budget {
         }
     }
 
-    /// Takes `capacity` if there is room that no waiter can use.
+    /// Takes `capacity` if there is room that no waiter can use; total capacity after that.
     #[inline]
-    fn try_take(&self, capacity: u64) -> Result<(), Shortfall> {
+    fn try_take(&self, capacity: u64) -> Result<u64, Shortfall> {
         let mut word = self.total.load(Ordering::Relaxed);
         while word & WAITERS == 0 {
             let taken = self.fit(word, capacity)?;
             match self.exchange(word, taken) {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(taken),
                 Err(now) => word = now,
             }
         }
@@ -603,20 +619,20 @@ impl Budget {
     }
 
     #[cold]
-    fn try_take_from_waiters(&self, word: u64, capacity: u64) -> Result<(), Shortfall> {
+    fn try_take_from_waiters(&self, word: u64, capacity: u64) -> Result<u64, Shortfall> {
         self.fit(word, capacity)?;
         let mut locked = self.lock_to_grant();
         self.grant(&mut locked);
         self.take(capacity)
     }
 
-    /// Takes `capacity` if there is room. Under the lock of the queue.
-    fn take(&self, capacity: u64) -> Result<(), Shortfall> {
+    /// Takes `capacity` if there is room; total capacity after that. Under the lock of the queue.
+    fn take(&self, capacity: u64) -> Result<u64, Shortfall> {
         let mut word = self.total.load(Ordering::Relaxed);
         loop {
             let taken = self.fit(word, capacity)?;
             match self.exchange(word, taken) {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(taken & !WAITERS),
                 Err(now) => word = now,
             }
         }
@@ -650,7 +666,7 @@ impl Budget {
 
     /// Sum of sizes; at most `i64::MAX`. Read as it may be in the middle of a change, it is too much
     /// rather than too little: a reservation changes the total first, and a release last.
-    #[inline(never)] // where it is called, it is seldom or beside a system call
+    #[inline(never)] // for the sake of what calls it
     fn reserved(&self) -> u64 {
         let total = || self.total.load(Ordering::Acquire) & !WAITERS;
         // Acquire: with a release that is seen its change of the extra is. And again, if a reservation
@@ -674,14 +690,13 @@ impl Budget {
         }
     }
 
-    /// Enters by how much the size of a reservation differs from its capacity, which is taken; the sum of
-    /// sizes after that, in two's complement.
+    /// Enters by how much the size of a reservation differs from its capacity, which is taken: `total` is
+    /// the total capacity since. The sum of sizes after that, in two's complement.
     #[inline]
-    fn enter_extra(&self, size: u64, capacity: u64) -> Result<u64, Errno> {
-        let extra = size.wrapping_sub(capacity);
-        let entered = match extra {
-            0 => self.fits_with(self.extra.load(Ordering::Relaxed)),
-            _ => self.change_extra(extra),
+    fn enter_extra(&self, size: u64, capacity: u64, total: u64) -> Result<u64, Errno> {
+        let entered = match size.wrapping_sub(capacity) {
+            0 => sum_of_sizes(total, self.extra.load(Ordering::Relaxed)),
+            extra => self.change_extra(extra),
         };
         entered.ok_or(Errno::EINVAL).inspect_err(|_| self.undo(capacity))
     }
@@ -693,28 +708,32 @@ impl Budget {
         let _ = self.release(capacity);
     }
 
-    /// The sum of sizes with this extra, in two's complement, if it is one.
-    #[inline]
-    fn fits_with(&self, extra: u64) -> Option<u64> {
-        let total = self.total.load(Ordering::Relaxed) & !WAITERS;
-        total.cast_signed().checked_add(extra.cast_signed()).map(i64::cast_unsigned)
-    }
-
     #[cold]
     fn change_extra(&self, by: u64) -> Option<u64> {
+        let total = || self.total.load(Ordering::Relaxed) & !WAITERS;
         let enter = |before: u64| {
             let after = before.cast_signed().checked_add(by.cast_signed())?.cast_unsigned();
-            self.fits_with(after).map(|_| after)
+            sum_of_sizes(total(), after).map(|_| after)
         };
         let before = self.extra.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter).ok()?;
-        self.fits_with(before.wrapping_add(by))
+        // It is entered, whatever others do meanwhile.
+        Some(total().wrapping_add(before).wrapping_add(by))
+    }
+
+    fn look_for_tallied(&self) {
+        if self.unlimited.ever().count > 0 {
+            self.has_tallied.store(true, Ordering::Relaxed);
+        }
     }
 
     fn change_max(&self, max: u64, locked: &mut Locked<'_>) {
         // Counting them takes a look at every thread: only where there can be any.
-        self.has_tallied.store(self.unlimited.ever().count > 0, Ordering::Relaxed);
+        self.look_for_tallied();
         // Release: see `fit`.
         self.max.store(max, Ordering::Release);
+        // And again: a block that is counted only now was let in by the old limit, or sees the new one.
+        fence(Ordering::SeqCst);
+        self.look_for_tallied();
         self.grant(locked);
     }
 
@@ -764,6 +783,12 @@ impl Budget {
             self.total.fetch_and(!WAITERS, Ordering::Relaxed);
         }
     }
+}
+
+/// In two's complement, if there is one.
+#[inline]
+fn sum_of_sizes(total: u64, extra: u64) -> Option<u64> {
+    total.cast_signed().checked_add(extra.cast_signed()).map(i64::cast_unsigned)
 }
 
 /// A place in the queue, or the capacity granted to it. Dropped, it gives up either.

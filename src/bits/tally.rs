@@ -1,5 +1,5 @@
-//! What nothing is decided by, each thread counts by itself, without a word that threads share: what is
-//! reserved while there is no limit, and the number of reservations.
+//! What each thread counts by itself, without a word that threads share, because nothing is decided by it at
+//! that moment: what is reserved while there is no limit, and the number of reservations.
 
 use crate::counter::{Counters, add_own};
 use crate::own::Own;
@@ -60,10 +60,10 @@ impl Tally {
         self.change::<COME>(own, sum)
     }
 
-    /// Counts what the thread gives back; true if others have been told.
+    /// Counts what the thread gives back.
     #[inline]
-    pub(super) fn subtract(&self, own: &Own, sum: Amount) -> bool {
-        self.change::<GONE>(own, sum)
+    pub(super) fn subtract(&self, own: &Own, sum: Amount) {
+        self.change::<GONE>(own, sum);
     }
 
     #[inline]
@@ -77,8 +77,8 @@ impl Tally {
             COME => ([come, come_count], sum),
             _ => ([gone, gone_count], sum.negative()),
         };
-        add_own(to[0], sum.bytes);
         add_own(to[1], sum.count);
+        add_own(to[0], sum.bytes);
         let untold =
             Amount { bytes: add_own(untold_bytes, bytes), count: add_own(untold_count, count) };
         let is_much =
@@ -232,7 +232,7 @@ mod tests {
                     (0..10_000).filter(|_| own::with(|own| TALLY.add(own, BLOCK))).count()
                 });
                 scope.spawn(|| {
-                    (0..9_000).filter(|_| own::with(|own| TALLY.subtract(own, BLOCK))).count()
+                    (0..9_000).for_each(|_| own::with(|own| TALLY.subtract(own, BLOCK)));
                 });
             }
         });
@@ -289,5 +289,24 @@ mod tests {
             count.subtract(own, UNTOLD_COUNT / 2);
             assert_eq!(count.add(own, BLOCK), 2 * UNTOLD_COUNT - UNTOLD_COUNT / 2 + 1);
         });
+    }
+
+    /// What a thread has that shares its figures with others: there are too many.
+    #[test]
+    fn threads_that_share_their_figures_count_as_others_do() {
+        let (tally, count) = (Box::new(Tally::new()), Box::new(Count::new()));
+        let sharing = own::sharing();
+        for now in 1..=10 {
+            assert!(tally.add(&sharing, BLOCK));
+            assert_eq!(count.add(&sharing, BLOCK), now);
+        }
+        for _ in 0..4 {
+            tally.subtract(&sharing, BLOCK);
+            count.subtract(&sharing, 1);
+        }
+        assert_eq!(tally.now(), Amount { bytes: 6000, count: 6 });
+        assert_eq!(tally.told(), tally.now());
+        assert_eq!((count.now(), count.told()), (6, 6));
+        assert_eq!(count.ever(), Amount { bytes: 10_000, count: 10 });
     }
 }

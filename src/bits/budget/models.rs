@@ -4,11 +4,12 @@
 //! The model checker has no clock: a wait ends by its grant, and a waiter that nobody wakes is a
 //! deadlock, which it reports. A time-out is a waiter that leaves by itself.
 
-use super::{Amount, Budget, Waiting};
+use super::{Amount, Budget, WAITERS, Waiting};
 use crate::error::Errno;
 use crate::own;
 use loom::sync::Arc;
 use loom::thread;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Every interleaving with up to this many switches away from a thread that could go on.
@@ -38,7 +39,8 @@ fn reserve(budget: &Budget, capacity: u64) {
 
 /// Enters the reservation of capacity that is taken.
 fn enter(budget: &Budget, capacity: u64) {
-    let reserved = budget.enter_extra(capacity, capacity).unwrap();
+    let total = budget.total.load(Ordering::Relaxed) & !WAITERS;
+    let reserved = budget.enter_extra(capacity, capacity, total).unwrap();
     own::with(|own| budget.note_at(own, Amount { bytes: capacity, count: 1 }, reserved));
 }
 
@@ -255,6 +257,23 @@ fn loom_a_wrong_unreserve_never_fails_a_right_one() {
         budget.unreserve_memory(1, 1).unwrap();
         right.join().unwrap();
         wrong.join().unwrap();
+        assert_empty(&budget);
+    });
+}
+
+/// The sum of two sizes may be too much for a reservation; then it leaves nothing of itself behind.
+#[test]
+fn loom_a_reservation_that_is_too_large_beside_another_is_not_entered() {
+    model(|| {
+        let budget = Arc::new(Budget::new(i64::MAX));
+        let reserve = |budget: &Budget, size, capacity| {
+            if budget.try_reserve_memory(size, capacity).is_ok() {
+                budget.unreserve_memory(size, capacity).unwrap();
+            }
+        };
+        let small = spawn(&budget, move |budget| reserve(budget, 10, 10));
+        reserve(&budget, i64::MAX - 3, 1);
+        small.join().unwrap();
         assert_empty(&budget);
     });
 }

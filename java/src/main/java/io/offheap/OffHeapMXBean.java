@@ -59,7 +59,7 @@ public interface OffHeapMXBean {
     long getPeakBytes();
 
     /**
-     * The most that {@link #getCount} has been, to within 64 for each thread.
+     * The most that {@link #getCount} has been, to within 128 for each thread.
      *
      * @return a count of blocks
      */
