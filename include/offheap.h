@@ -224,6 +224,9 @@ int tryReserveMemory(int64_t size, int64_t capacity);
  * Returns 0, or, nothing being given back:
  * - EINVAL: a figure is negative, or more than is reserved.
  *
+ * A call that matches no reservation, but takes no more than is reserved, passes, and leaves `count` one
+ * too low.
+ *
  * Any thread, not only the one that reserved. JDK: Bits.unreserveMemory.
  */
 int unreserveMemory(int64_t size, int64_t capacity);

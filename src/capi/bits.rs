@@ -86,6 +86,9 @@ extern "C" fn tryReserveMemory(size: i64, capacity: i64) -> c_int {
 /// Returns 0, or, nothing being given back:
 /// - EINVAL: a figure is negative, or more than is reserved.
 ///
+/// A call that matches no reservation, but takes no more than is reserved, passes, and leaves `count` one
+/// too low.
+///
 /// Any thread, not only the one that reserved. JDK: Bits.unreserveMemory.
 #[unsafe(no_mangle)]
 extern "C" fn unreserveMemory(size: i64, capacity: i64) -> c_int {
