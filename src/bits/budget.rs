@@ -463,6 +463,10 @@ impl Budget {
     /// one too low, as in the JDK.
     pub fn unreserve_memory(&self, size: i64, capacity: i64) -> Result<(), Errno> {
         let (size, capacity) = (figure(size)?, figure(capacity)?);
+        // The sums can't tell whether there is a reservation of nothing.
+        if size | capacity == 0 && not_below_0(self.taken.now()) == 0 {
+            return Err(Errno::EINVAL);
+        }
         own::with(|own| self.unreserve(own, size, capacity, 1))
     }
 

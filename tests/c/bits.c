@@ -108,6 +108,7 @@ static void impossible_figures_are_refused_and_change_nothing(void) {
         CHECK(EINVAL, unreserveMemory(1, negative[i]));
         CHECK(EINVAL, offheap_set_max_memory(negative[i]));
     }
+    CHECK(EINVAL, unreserveMemory(0, 0));
     CHECK(EINVAL, unreserveMemory(0, 1));
     CHECK(EINVAL, unreserveMemory(1, 0));
     CHECK(0, reserveMemory(10, 10));

@@ -68,8 +68,9 @@ fn negative_figures_are_refused_everywhere() {
 #[test]
 fn more_than_is_reserved_can_not_be_given_back() {
     let budget = Budget::new(100);
-    for (size, capacity) in [(1, 0), (0, 1)] {
-        assert_eq!(budget.unreserve_memory(size, capacity), Err(Errno::EINVAL));
+    for (size, capacity) in [(0, 0), (1, 0), (0, 1)] {
+        let answer = budget.unreserve_memory(size, capacity);
+        assert_eq!(answer, Err(Errno::EINVAL), "there is no reservation");
     }
     budget.try_reserve_memory(20, 10).unwrap();
     for (size, capacity) in [(21, 10), (20, 11), (0, 11), (21, 0), (i64::MAX, i64::MAX)] {
@@ -377,7 +378,8 @@ impl Model {
 
     fn unreserve(&mut self, size: i64, capacity: i64) -> Result<(), Errno> {
         let (size, capacity) = (i128::from(size), i128::from(capacity));
-        let too_much = size > self.reserved || capacity > self.total;
+        let none = size == 0 && capacity == 0 && self.count <= 0;
+        let too_much = size > self.reserved || capacity > self.total || none;
         if size < 0 || capacity < 0 || too_much {
             return Err(Errno::EINVAL);
         }
