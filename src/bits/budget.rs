@@ -215,9 +215,9 @@ impl History {
     /// long as the peak is past.
     #[inline]
     fn is_now(&self, now: Amount) {
-        let [bytes, count] =
-            self.peak.each_ref().map(|peak| peak.load(Ordering::Relaxed).cast_signed());
-        if now.bytes.cast_signed() > bytes || now.count.cast_signed() > count {
+        let peak = self.peak();
+        let is_above = |now: u64, peak: u64| now.cast_signed() > peak.cast_signed();
+        if is_above(now.bytes, peak.bytes) || is_above(now.count, peak.count) {
             self.is_peak(now);
         }
     }
@@ -230,8 +230,7 @@ impl History {
     }
 
     fn peak(&self) -> Amount {
-        let [bytes, count] = self.peak.each_ref().map(|peak| peak.load(Ordering::Relaxed));
-        Amount { bytes, count }
+        Amount::load(&self.peak, Ordering::Relaxed)
     }
 
     #[cold]
@@ -243,8 +242,7 @@ impl History {
 
     /// What is seen here is seen in what has come, if that is looked at later.
     fn twice(&self) -> Amount {
-        let [bytes, count] = self.twice.each_ref().map(|twice| twice.load(Ordering::Acquire));
-        Amount { bytes, count }
+        Amount::load(&self.twice, Ordering::Acquire)
     }
 }
 
@@ -309,6 +307,12 @@ impl Budget {
     #[inline]
     fn note_at(&self, own: &Own, new: Amount, reserved: u64) {
         let count = self.taken.add(own, new);
+        self.note_now(reserved, count);
+    }
+
+    /// So much is reserved, besides what threads have told of [`Budget::tally`].
+    #[inline]
+    fn note_now(&self, reserved: u64, count: u64) {
         let tallied = self.unlimited.told();
         self.history.is_now(Amount {
             bytes: reserved.wrapping_add(tallied.bytes),
@@ -326,11 +330,7 @@ impl Budget {
 
     #[cold]
     fn note_told(&self) {
-        let Amount { bytes, count } = self.unlimited.told();
-        self.history.is_now(Amount {
-            bytes: self.reserved().wrapping_add(bytes),
-            count: count.wrapping_add(self.taken.told()),
-        });
+        self.note_now(self.reserved(), self.taken.told());
     }
 
     /// Whether there is a limit.

@@ -18,6 +18,11 @@ pub(crate) struct Amount {
 }
 
 impl Amount {
+    #[inline]
+    pub(super) fn load([bytes, count]: &[AtomicU64; 2], order: Ordering) -> Self {
+        Self { bytes: bytes.load(order), count: count.load(order) }
+    }
+
     /// In two's complement.
     fn negative(self) -> Self {
         Self { bytes: self.bytes.wrapping_neg(), count: self.count.wrapping_neg() }
@@ -108,8 +113,7 @@ impl Tally {
 
     /// What is reserved, as far as threads have told.
     pub(super) fn told(&self) -> Amount {
-        let [bytes, count] = self.told.each_ref().map(|sum| sum.load(Ordering::Relaxed));
-        Amount { bytes, count }
+        Amount::load(&self.told, Ordering::Relaxed)
     }
 
     /// What is reserved, exactly.
@@ -223,19 +227,23 @@ mod tests {
 
     const BLOCK: Amount = Amount { bytes: 1000, count: 1 };
 
+    /// Four threads that add 10,000 times each, and four that subtract 9000 times.
+    fn at_once(add: impl Fn(&Own) + Sync, subtract: impl Fn(&Own) + Sync) {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..10_000).for_each(|_| own::with(&add)));
+                scope.spawn(|| (0..9_000).for_each(|_| own::with(&subtract)));
+            }
+        });
+    }
+
     #[test]
     fn what_some_threads_take_and_others_give_back_adds_up() {
         static TALLY: Tally = Tally::new();
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    (0..10_000).filter(|_| own::with(|own| TALLY.add(own, BLOCK))).count()
-                });
-                scope.spawn(|| {
-                    (0..9_000).for_each(|_| own::with(|own| TALLY.subtract(own, BLOCK)));
-                });
-            }
-        });
+        let add = |own: &Own| {
+            TALLY.add(own, BLOCK);
+        };
+        at_once(add, |own| TALLY.subtract(own, BLOCK));
         assert_eq!(TALLY.now(), Amount { bytes: 4_000_000, count: 4000 });
         assert_eq!(TALLY.ever(), Amount { bytes: 40_000_000, count: 40_000 });
         let Amount { bytes, count } = TALLY.told();
@@ -264,16 +272,10 @@ mod tests {
     #[test]
     fn reservations_that_some_threads_make_and_others_end_add_up() {
         static COUNT: Count = Count::new();
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    own::with(|own| (0..10_000).map(|_| COUNT.add(own, BLOCK)).max());
-                });
-                scope.spawn(|| {
-                    own::with(|own| (0..9_000).for_each(|_| COUNT.subtract(own, 1)));
-                });
-            }
-        });
+        let add = |own: &Own| {
+            COUNT.add(own, BLOCK);
+        };
+        at_once(add, |own| COUNT.subtract(own, 1));
         assert_eq!(COUNT.now(), 4000);
         assert_eq!(COUNT.ever(), Amount { bytes: 40_000_000, count: 40_000 });
         assert!(COUNT.told().abs_diff(4000) <= 8 * UNTOLD_COUNT, "{}", COUNT.told());
