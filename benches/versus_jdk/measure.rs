@@ -4,7 +4,7 @@ use crate::cases::{Case, How, Program};
 use crate::common::{Jdk, in_turn, quantile};
 use crate::other_end::OtherEnd;
 use offheap::bits::Budget;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Barrier;
 use std::thread;
@@ -132,6 +132,13 @@ impl Bench {
         java.args(self.flag(side, None, "")).args(JMH_JVM);
         // Other benchmarks on the machine are not JMH's to forbid.
         java.arg("-Djmh.ignoreLock=true");
+        // LWJGL unpacks its libraries there: not both JVMs of a pair over each other's.
+        let libraries = match side {
+            Side::Stock => "lwjgl-stock",
+            Side::Ours => "lwjgl-ours",
+        };
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(libraries);
+        java.arg(format!("-Dorg.lwjgl.system.SharedLibraryExtractPath={}", path.display()));
         if jdk.version >= 24 {
             // Or the JVM says each time what JMH should not use.
             java.arg("--sun-misc-unsafe-memory-access=allow");
@@ -167,7 +174,7 @@ fn one_figure(java: &mut Command) -> Result<f64, String> {
 
 /// What the program prints; if it fails, what it says of that.
 fn output(java: &mut Command) -> Result<String, String> {
-    // LWJGL unpacks its libraries where it is started.
+    // Where a JVM that crashes leaves its report.
     java.current_dir(env!("CARGO_TARGET_TMPDIR"));
     let output =
         java.stdin(Stdio::null()).output().map_err(|error| format!("{java:?}: {error}"))?;
