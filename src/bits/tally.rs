@@ -5,8 +5,7 @@ use crate::counter::{Counters, add_own};
 use crate::own::Own;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// A thread tells the others of what it has counted when it is so much: more than a buffer that it takes and frees
-/// over and over.
+/// What a thread has counted and not told the others of is below this, above 0 or below.
 const UNTOLD_BYTES: u64 = 256 << 10;
 const UNTOLD_COUNT: u64 = 64;
 
@@ -49,10 +48,17 @@ pub(super) struct Tally {
     told: [AtomicU64; 2],
 }
 
-/// The figures of a thread: bytes and number come, gone, and what of their difference it has not told others
-/// yet, in two's complement.
+/// The figures of a thread: bytes and number come, gone, and what of their difference it has told others, in two's
+/// complement.
 const COME: usize = 0;
 const GONE: usize = 2;
+
+/// A thread looks at what it has not told at each block larger than this, and at every so many of others. It tells if
+/// that is `MUCH_BYTES` or `MUCH_COUNT`: what has come since its last look then stays below what may be untold.
+const LARGE: u64 = 16 << 10;
+const EVERY: u64 = 8;
+const MUCH_BYTES: u64 = UNTOLD_BYTES - (EVERY - 1) * LARGE;
+const MUCH_COUNT: u64 = UNTOLD_COUNT - (EVERY - 1);
 
 impl Tally {
     pub(super) const fn new() -> Self {
@@ -60,38 +66,48 @@ impl Tally {
     }
 
     /// Counts what the thread reserves; true if others have been told.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(&self, own: &Own, sum: Amount) -> bool {
         self.change::<COME>(own, sum)
     }
 
     /// Counts what the thread gives back.
-    #[inline]
+    #[inline(always)]
     pub(super) fn subtract(&self, own: &Own, sum: Amount) {
         self.change::<GONE>(own, sum);
     }
 
-    #[inline]
+    #[inline(always)]
     fn change<const TO: usize>(&self, own: &Own, sum: Amount) -> bool {
-        let Some([come, come_count, gone, gone_count, untold_bytes, untold_count]) =
-            self.by_thread.of(own)
-        else {
+        let Some(figures) = self.by_thread.of(own) else {
             return self.change_shared(TO, sum);
         };
-        let (to, Amount { bytes, count }) = match TO {
-            COME => ([come, come_count], sum),
-            _ => ([gone, gone_count], sum.negative()),
+        let [come, come_count, gone, gone_count, ..] = figures;
+        let [bytes, count] = if TO == COME { [come, come_count] } else { [gone, gone_count] };
+        add_own(bytes, sum.bytes);
+        let count = add_own(count, sum.count);
+        // A change of no number is that of a block's size.
+        let looks = count.is_multiple_of(EVERY) || sum.bytes > LARGE || sum.count == 0;
+        looks && self.look(figures)
+    }
+
+    /// Tells others of what the thread has not told them yet, if that is much.
+    #[inline(never)] // not `cold`: of large blocks it is every time
+    fn look(
+        &self,
+        [come, come_count, gone, gone_count, told, told_count]: &[AtomicU64; 6],
+    ) -> bool {
+        let untold = |come: &AtomicU64, gone: &AtomicU64, told: &AtomicU64| {
+            let [come, gone, told] =
+                [come, gone, told].map(|figure| figure.load(Ordering::Relaxed));
+            come.wrapping_sub(gone).wrapping_sub(told)
         };
-        add_own(to[1], sum.count);
-        add_own(to[0], sum.bytes);
-        let untold =
-            Amount { bytes: add_own(untold_bytes, bytes), count: add_own(untold_count, count) };
-        let is_much =
-            is_beyond(untold.bytes, UNTOLD_BYTES) || is_beyond(untold.count, UNTOLD_COUNT);
+        let (bytes, count) = (untold(come, gone, told), untold(come_count, gone_count, told_count));
+        let is_much = is_beyond(bytes, MUCH_BYTES) || is_beyond(count, MUCH_COUNT);
         if is_much {
-            self.tell(untold);
-            add_own(untold_bytes, untold.bytes.wrapping_neg());
-            add_own(untold_count, untold.count.wrapping_neg());
+            self.tell(Amount { bytes, count });
+            add_own(told, bytes);
+            add_own(told_count, count);
         }
         is_much
     }
@@ -266,7 +282,34 @@ mod tests {
         assert!(add(UNTOLD_BYTES));
         assert_eq!(tally.told(), Amount { bytes: UNTOLD_BYTES, count: 1 });
         assert_eq!((0..UNTOLD_COUNT).filter(|_| add(1)).count(), 1);
-        assert_eq!(tally.told(), tally.now());
+    }
+
+    /// Blocks of all sizes, and such as grow, which some thread takes more of than it gives back, or less.
+    #[test]
+    fn what_is_not_told_is_never_much() {
+        for (of_come, of_gone) in [(9, 2), (2, 9), (5, 5), (1, 0), (0, 1)] {
+            for bytes in [1, 1000, LARGE, LARGE + 1, UNTOLD_BYTES] {
+                for count in [0, 1] {
+                    let tally = Box::new(Tally::new());
+                    let sum = Amount { bytes, count };
+                    for turn in 0..1000 {
+                        own::with(|own| {
+                            if turn % 11 < of_come {
+                                tally.add(own, sum);
+                            }
+                            if turn % 11 < of_gone {
+                                tally.subtract(own, sum);
+                            }
+                        });
+                        let [now, told] = [tally.now(), tally.told()];
+                        let untold = now.bytes.wrapping_sub(told.bytes).cast_signed();
+                        assert!(untold.unsigned_abs() < UNTOLD_BYTES, "{untold} of {bytes}");
+                        let untold = now.count.wrapping_sub(told.count).cast_signed();
+                        assert!(untold.unsigned_abs() < UNTOLD_COUNT, "{untold} blocks");
+                    }
+                }
+            }
+        }
     }
 
     #[test]
