@@ -4,7 +4,7 @@
 //! it ends, and adds to it with a load and a store: to count costs a nanosecond, whoever else does.
 //! Threads that come when all parts are given share one. Reading adds the parts up.
 
-use crate::own::{self, Own};
+use crate::own::{self, NO_PART, Own};
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -65,19 +65,24 @@ thread_local! {
 }
 
 /// The thread's part, if it has been given one.
-#[inline]
 fn part(own: &Own) -> Option<usize> {
-    own.part.get().checked_sub(1).map(|part| part as usize)
+    Some(own.part.get()).filter(|part| *part != NO_PART).map(|part| part as usize)
 }
 
 fn set_part(own: &Own, part: usize) -> Option<usize> {
     let before = self::part(own);
-    own.part.set(u32::try_from(part + 1).unwrap_or(0));
+    own.part.set(u32::try_from(part).unwrap_or(NO_PART));
     before
 }
 
-/// The thread's part, which it is given now.
+/// The thread's part; it is given one if it has none.
 #[cold]
+#[inline(never)]
+fn own_part(own: &Own) -> usize {
+    part(own).unwrap_or_else(|| first_part(own))
+}
+
+/// The thread's part, which it is given now.
 fn first_part(own: &Own) -> usize {
     let part = if AT_END.try_with(|_| ()).is_ok() { take() } else { SHARED };
     set_part(own, part);
@@ -149,12 +154,13 @@ impl<const N: usize> Counters<N> {
     /// The thread's own figures, which no other thread writes; `None` if it has none of its own.
     #[inline]
     pub(crate) fn of(&self, own: &Own) -> Option<&[AtomicU64; N]> {
-        let part = match part(own) {
-            Some(part) => part,
-            None => first_part(own),
-        };
         let (parts, _) = self.0.split_at(OWN);
-        parts.get(part).map(|Part(figures)| figures)
+        // Both that it has none yet and that it shares one are beyond the end.
+        let part = match parts.get(own.part.get() as usize) {
+            None => parts.get(own_part(own)),
+            mine => mine,
+        };
+        part.map(|Part(figures)| figures)
     }
 
     /// [`Counters::add`] to several figures, by a thread that has none of its own.
@@ -215,7 +221,7 @@ mod tests {
         let round = || {
             std::thread::scope(|scope| {
                 let own = || {
-                    let own = own::with(|own| part(own).unwrap_or_else(|| first_part(own)));
+                    let own = own::with(own_part);
                     all.wait();
                     own
                 };

@@ -4,6 +4,10 @@
 //! Each field is of the module that it names, and means nothing to others.
 
 use core::cell::Cell;
+use core::ptr;
+
+/// No thread has this part, or the one before it.
+pub(crate) const NO_PART: u32 = u32::MAX;
 
 /// So many kinds of spans there may be.
 pub(crate) const SPANS: usize = 40;
@@ -11,7 +15,7 @@ pub(crate) const SPANS: usize = 40;
 /// No field has a destructor: it is there for as long as the thread is.
 #[repr(C, align(64))]
 pub(crate) struct Own {
-    /// `counter`: the thread's part of all counters, and 1; 0 before the first use.
+    /// `counter`: the thread's part of all counters; [`NO_PART`] before the first use.
     pub(crate) part: Cell<u32>,
     /// `os`: the kernel's number of the thread; 0 before the first use.
     pub(crate) id: Cell<u32>,
@@ -23,8 +27,8 @@ pub(crate) struct Own {
 
 /// A span that a thread owns, if any, and the chain of the slots in it that the thread has given back.
 pub(crate) struct Span {
-    /// Its number, and 1; 0 is none.
-    pub(crate) number: Cell<u32>,
+    /// Where what is known of it lies, for ever; NULL is none. Written by `ledger::slab::span` only.
+    pub(crate) at: Cell<*const ()>,
     /// The first slot's place, and 1; 0 is an empty chain.
     pub(crate) chain: Cell<u32>,
 }
@@ -32,10 +36,10 @@ pub(crate) struct Span {
 impl Own {
     const fn new() -> Self {
         Self {
-            part: Cell::new(0),
+            part: Cell::new(NO_PART),
             id: Cell::new(0),
             to_point: Cell::new(0),
-            spans: [const { Span { number: Cell::new(0), chain: Cell::new(0) } }; SPANS],
+            spans: [const { Span { at: Cell::new(ptr::null()), chain: Cell::new(0) } }; SPANS],
         }
     }
 }
@@ -48,12 +52,20 @@ thread_local! {
 #[cfg(test)]
 pub(crate) fn sharing() -> Own {
     let own = Own::new();
-    own.part.set(u32::MAX);
+    own.part.set(NO_PART - 1);
     own
+}
+
+/// The calling thread's. Not [`Sync`], so no other thread can get at it.
+#[inline(always)]
+pub(crate) fn get() -> &'static Own {
+    let own = OWN.with(ptr::from_ref);
+    // SAFETY: without a destructor it is there until the thread, and all that it can do with it, has ended.
+    unsafe { &*own }
 }
 
 /// Hands the calling thread's own to `work`.
 #[inline]
 pub(crate) fn with<R>(work: impl FnOnce(&Own) -> R) -> R {
-    OWN.with(work)
+    work(get())
 }

@@ -10,7 +10,7 @@
 use super::SiteId;
 use super::misuse::{Ago, stack};
 use super::settings::SETTINGS;
-use super::{now, site};
+use super::{clock, site};
 use crate::memory;
 use crate::os;
 use core::cell::Cell;
@@ -84,7 +84,7 @@ struct Record {
 
 impl Record {
     fn here() -> Self {
-        Self { at: now(), thread: os::thread_id(), site: site::id_here() }
+        Self { at: clock::now(), thread: os::thread_id(), site: site::id_here() }
     }
 }
 

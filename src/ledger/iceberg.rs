@@ -2,8 +2,8 @@
 //! still reach, and which only wait for a collection that may be long in coming; and what kind of memory
 //! each block is, which the objects that belong to it tell of blocks that were not sampled too.
 
-use super::Block;
 use super::site::Family;
+use super::{Block, clock};
 use core::time::Duration;
 
 /// A buffer object that a walk of the managed heap has found.
@@ -35,7 +35,7 @@ pub struct Walk {
     buffers: Vec<Buffer>,
     /// By address. `None` if the walk could not tell them: it then says nothing of families.
     cleanups: Option<Vec<Cleanup>>,
-    /// When it began, see [`super::now`]. Of younger blocks it knows nothing.
+    /// When it began, see [`clock`]. Of younger blocks it knows nothing.
     began: u32,
     /// For how long it stopped the program.
     pub(super) pause: Duration,
@@ -99,11 +99,7 @@ impl Walk {
     /// taken a block the time to make the object that tells what it is.
     #[must_use]
     pub fn begin() -> Self {
-        let began = super::now();
-        while super::now() == began {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Self { began, ..Self::default() }
+        Self { began: clock::pass(), ..Self::default() }
     }
 
     /// It has found these, in any order, and stopped the program for so long. Without `cleanups` it says
@@ -198,7 +194,7 @@ mod tests {
         let cleanup = |&(address, family)| Cleanup { address, family };
         let cleanups = cleanups.iter().map(cleanup).collect();
         // As if it had begun a second later.
-        let walk = Walk { began: super::super::now().wrapping_add(100), ..Walk::default() };
+        let walk = Walk { began: clock::exact().wrapping_add(100), ..Walk::default() };
         walk.end(buffers.to_vec(), Some(cleanups), Duration::ZERO)
     }
 

@@ -6,7 +6,7 @@
 
 use super::guard::Damage;
 use super::site::{self, Frame, Site};
-use super::{Block, SiteId, now};
+use super::{Block, SiteId, clock};
 use crate::os;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -74,7 +74,7 @@ pub(super) struct Freed {
 
 impl Freed {
     pub(super) fn here() -> Self {
-        Self { at: now(), site: site::id_here() }
+        Self { at: clock::now(), site: site::id_here() }
     }
 }
 
@@ -228,12 +228,12 @@ pub(super) fn stack(f: &mut impl fmt::Write, site: Option<&Site>) -> fmt::Result
     Ok(())
 }
 
-/// How long ago it was, see [`now`].
+/// How long ago it was, by [`clock`].
 pub(super) struct Ago(pub(super) u32);
 
 impl fmt::Display for Ago {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hundredths = now().wrapping_sub(self.0);
+        let hundredths = clock::exact().wrapping_sub(self.0);
         write!(f, "{}.{:02} s", hundredths / 100, hundredths % 100)
     }
 }

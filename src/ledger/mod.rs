@@ -14,7 +14,8 @@
 //! A block that is not in the books is nobody's business: it was taken before, or by other code of
 //! the process through other functions, and the caller is told so.
 
-mod decay;
+mod background;
+mod clock;
 mod entry;
 mod extent;
 mod guard;
@@ -138,7 +139,7 @@ struct Block {
     size: Size,
     /// Of a sampled block.
     site: Option<SiteId>,
-    /// When it was taken, in hundredths of a second of the coarse clock.
+    /// When it was taken, by [`mod@clock`].
     born: u32,
     /// Who took it: the kernel's number of the thread.
     thread: u32,
@@ -156,23 +157,24 @@ impl Block {
     }
 
     /// One that is taken now, by the thread whose own that is.
-    #[inline]
     fn taken_by(own: &Own, size: Size) -> Self {
-        let (size, site) = match sample::is_sampled(own, size.bytes().cast_unsigned()) {
-            Some(doubled) => sampled(size, doubled),
-            None => (size, None),
-        };
-        let collections = collections();
-        Self { size, site, born: now(), thread: os::thread_id_of(own), collections }
+        match sample::is_sampled(own, size.bytes().cast_unsigned()) {
+            Some(doubled) => Self::sampled(own, size, doubled),
+            None => Self::unsampled(own, size),
+        }
     }
-}
 
-/// What is known besides of a sampled block that the calling thread takes.
-#[cold]
-fn sampled(size: Size, doubled: Doubled) -> (Size, Option<SiteId>) {
-    match site::of_block(size.bytes().cast_unsigned(), size.family(), doubled) {
-        Some(site) => (size.sampled(doubled), Some(site)),
-        None => (size, None),
+    #[inline(always)]
+    fn unsampled(own: &Own, size: Size) -> Self {
+        let (born, thread) = (clock::now(), os::thread_id_of(own));
+        Self { size, site: None, born, thread, collections: collections() }
+    }
+
+    #[cold]
+    fn sampled(own: &Own, size: Size, doubled: Doubled) -> Self {
+        let site = site::of_block(size.bytes().cast_unsigned(), size.family(), doubled);
+        let size = if site.is_some() { size.sampled(doubled) } else { size };
+        Self { site, ..Self::unsampled(own, size) }
     }
 }
 
@@ -296,14 +298,6 @@ fn collections() -> u32 {
     SETTINGS.collections.load(Ordering::Relaxed)
 }
 
-/// Hundredths of a second of the coarse clock; they begin anew after 497 days.
-#[expect(clippy::cast_possible_truncation, reason = "they begin anew")]
-fn now() -> u32 {
-    let now = os::clock::monotonic_coarse();
-    // Not by `as_millis`, whose 128 bits take longer to divide than the clock to read.
-    (now.as_secs().wrapping_mul(100) + u64::from(now.subsec_millis() / 10)) as u32
-}
-
 static BLOCKS: Live<Block, Gone> = Live::new();
 
 /// From now on, books are kept. Blocks taken before are not in them.
@@ -328,17 +322,13 @@ pub(crate) fn owner() -> Owner {
     if SETTINGS.is_runtimes.load(Ordering::Relaxed) { Owner::Runtime } else { Owner::Library }
 }
 
-/// [`allocate`] from [`owner`] in the case that is plain and common: a block of our own, without limit. `done`
-/// is told of it. `None` is any other case, and nothing was done.
-#[inline]
-pub(crate) fn allocate_plain(bytes: usize, done: impl FnOnce(&Own)) -> Option<*mut u8> {
+/// [`allocate`] from [`owner`] in the case that is plain and common: a block of our own, without limit; by the
+/// thread whose own that is. `None` is any other case, and nothing was done.
+#[inline(always)] // its callers are few, and each is a native
+pub(crate) fn allocate_plain(own: &Own, bytes: usize) -> Option<*mut u8> {
     let is_plain = home::is_for(bytes) && !bits::BUDGET.is_limited() && owner() == Owner::Library;
     let size = Size::new(bytes, Owner::Library, None).ok().filter(|_| is_plain)?;
-    own::with(|own| {
-        let block = take_own(own, size.reserved_as(Reservation::Tallied))?;
-        done(own);
-        Some(block)
-    })
+    take_own(own, size.reserved_as(Reservation::Tallied))
 }
 
 /// A block of our own, if it is one for that; it is reserved already.
@@ -356,9 +346,19 @@ fn take_own(own: &Own, size: Size) -> Option<*mut u8> {
 
 #[inline(always)]
 fn enter_own(own: &Own, size: Size, home: Home) -> *mut u8 {
-    home.entry().enter(&Block::taken_by(own, size));
+    match sample::is_sampled(own, size.bytes().cast_unsigned()) {
+        // Not by `Block::taken_by`: of a block that is known to be plain little is left to put together.
+        None => home.entry().enter(&Block::unsampled(own, size)),
+        Some(doubled) => enter_sampled(own, size, home, doubled),
+    }
     note(own, size);
     home.address()
+}
+
+#[cold]
+#[inline(never)]
+fn enter_sampled(own: &Own, size: Size, home: Home, doubled: Doubled) {
+    home.entry().enter(&Block::sampled(own, size, doubled));
 }
 
 #[inline(never)]
@@ -595,21 +595,18 @@ pub(crate) unsafe fn free<A: Allocator>(allocator: &A, address: *mut u8) -> Resu
     })
 }
 
-/// [`free`] in the case that is plain and common: an address of our own. `done` is told of it. `None` is any
-/// other case, and nothing was done.
+/// [`free`] in the case that is plain and common: an address of our own; by the thread whose own that is. `None`
+/// is any other case, and nothing was done.
 ///
 /// # Safety
 /// As [`free`].
-#[inline]
-pub(crate) unsafe fn free_plain(address: *mut u8, done: impl FnOnce(&Own)) -> Option<()> {
+#[inline(always)] // as `allocate_plain`
+pub(crate) unsafe fn free_plain(own: &Own, address: *mut u8) -> Option<()> {
     let home = home::find(address)?;
-    own::with(|own| {
-        // That there is no block is settled: a moment later there may be one, of another's.
-        if !free_own(own, address, home) {
-            is_refused(address);
-        }
-        done(own);
-    });
+    // That there is no block is settled: a moment later there may be one, of another's.
+    if !free_own(own, address, home) {
+        is_refused(address);
+    }
     Some(())
 }
 
@@ -857,15 +854,18 @@ fn unreserve_ours(size: Size) {
 // The budget refuses to give back only what is not reserved. All of the below is.
 
 /// A block is no more.
-#[inline]
+#[inline(always)]
 fn unreserve(own: &Own, size: Size) {
     let bytes = size.bytes().cast_unsigned();
     match size.reservation() {
         Reservation::Tallied => bits::BUDGET.untally(own, bytes),
-        Reservation::Taken => {
-            let _ = bits::BUDGET.unreserve_block(own, Amount { bytes, count: 1 });
-        }
+        Reservation::Taken => unreserve_taken(own, bytes),
     }
+}
+
+#[inline(never)] // as `enter_extent`
+fn unreserve_taken(own: &Own, bytes: u64) {
+    let _ = bits::BUDGET.unreserve_block(own, Amount { bytes, count: 1 });
 }
 
 /// A block has not come to be.
@@ -876,13 +876,18 @@ fn abandon(size: Size) {
 }
 
 /// A block has come to be.
-#[inline]
+#[inline(always)]
 fn note(own: &Own, size: Size) {
     let bytes = size.bytes().cast_unsigned();
     match size.reservation() {
         Reservation::Tallied => bits::BUDGET.tally(own, bytes),
-        Reservation::Taken => bits::BUDGET.note(own, Amount { bytes, count: 1 }),
+        Reservation::Taken => note_taken(own, bytes),
     }
+}
+
+#[inline(never)] // as `enter_extent`
+fn note_taken(own: &Own, bytes: u64) {
+    bits::BUDGET.note(own, Amount { bytes, count: 1 });
 }
 
 /// Reserves what a block of `old` needs to become one of `new`, which is `new` with how it is reserved. If

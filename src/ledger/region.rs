@@ -43,10 +43,10 @@ impl<const N: usize> Region<N> {
         self.starts.iter().all(|start| !start.load(Ordering::Acquire).is_null())
     }
 
-    /// Where each kind begins.
-    #[inline]
-    pub(super) fn starts(&self) -> [*mut u8; N] {
-        self.starts.each_ref().map(|start| start.load(Ordering::Relaxed))
+    /// Where the things of a kind begin: its place among the sizes that were set aside for.
+    #[inline(always)] // with a constant it is one load
+    pub(super) fn start(&self, kind: usize) -> *mut u8 {
+        self.starts.get(kind).map_or(ptr::null_mut(), |start| start.load(Ordering::Relaxed))
     }
 
     /// So many of each can be used; who sees that, sees where they are.
@@ -65,7 +65,8 @@ impl<const N: usize> Region<N> {
             return Err(Errno::ENOMEM);
         }
         let opened = self.opened();
-        for (start, size) in self.starts().into_iter().zip(sizes) {
+        for (kind, size) in sizes.into_iter().enumerate() {
+            let start = self.start(kind);
             // SAFETY: pages of ours, within what was reserved.
             unsafe { os::map::open(start.wrapping_add(opened * size), (until - opened) * size) }?;
         }

@@ -51,18 +51,25 @@ pub(crate) fn at_most(samples: u32) {
 pub(super) struct Doubled(pub(super) u8);
 
 /// Whether a block of this size is sampled, which moves on along the thread's bytes.
-#[inline]
+#[inline(always)]
 pub(super) fn is_sampled(own: &Own, bytes: u64) -> Option<Doubled> {
     let left = &own.to_point;
     match SETTINGS.mean.load(Ordering::Relaxed) {
         OFF => None,
         0 => Some(Doubled(0)),
-        mean => pass(left, bytes, || PLACE.with(|place| place.reach(left, bytes, mean))),
+        mean => pass(left, bytes, || reach(left, bytes, mean)),
     }
 }
 
+/// [`Place::reach`] of the calling thread's.
+#[cold]
+#[inline(never)]
+fn reach(left: &Cell<u64>, bytes: u64, mean: u64) -> Option<Doubled> {
+    PLACE.with(|place| place.reach(left, bytes, mean))
+}
+
 /// A block takes its bytes of those that are left to the next point, or does what `reach` does.
-#[inline]
+#[inline(always)]
 fn pass(left: &Cell<u64>, bytes: u64, reach: impl FnOnce() -> Option<Doubled>) -> Option<Doubled> {
     match left.get().checked_sub(bytes).filter(|left| *left > 0) {
         Some(now) => {
@@ -108,7 +115,6 @@ impl Place {
     }
 
     /// A block reaches as far as the next point, unless there is none yet.
-    #[cold]
     fn reach(&self, left: &Cell<u64>, bytes: u64, mean: u64) -> Option<Doubled> {
         if left.get() == 0 {
             self.seed();

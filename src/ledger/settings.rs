@@ -1,4 +1,4 @@
-//! What is looked at for every block and hardly ever changes, in one cache line.
+//! What is looked at for every block and seldom changes, in one cache line.
 //!
 //! No function that other crates may have inlined touches it: else it would be a symbol for them too, which
 //! is found by a look at a table, in a line of its own.
@@ -9,6 +9,8 @@ use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64};
 pub(super) struct Settings {
     /// `sample`: bytes from one sampling point to the next on average, and what else [`super::sample`] says.
     pub(super) mean: AtomicU64,
+    /// `clock`: the time, and whether it is good.
+    pub(super) time: AtomicU64,
     /// Collections of the runtime's heap so far.
     pub(super) collections: AtomicU32,
     /// `guard`: so many of a hundred blocks are guarded.
@@ -23,6 +25,7 @@ const _: () = assert!(size_of::<Settings>() == 64);
 
 pub(super) static SETTINGS: Settings = Settings {
     mean: AtomicU64::new(super::sample::OFF),
+    time: AtomicU64::new(0),
     collections: AtomicU32::new(0),
     guard_share: AtomicU8::new(0),
     is_kept: AtomicBool::new(false),

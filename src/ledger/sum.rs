@@ -2,7 +2,7 @@
 
 use super::iceberg::{Reach, Seen, Walk};
 use super::site::{self, Family, Origin, Pool, Site, SiteId};
-use super::{BLOCKS, Block, Iceberg, Icebergs, collections, home, now, sample};
+use super::{BLOCKS, Block, Iceberg, Icebergs, clock, collections, home, sample};
 use core::cmp::Reverse;
 use core::time::Duration;
 use std::collections::HashMap;
@@ -213,7 +213,7 @@ struct Summing<'a> {
 impl<'a> Summing<'a> {
     fn new(walk: Option<&'a Walk>) -> Self {
         Self {
-            now: now(),
+            now: clock::exact(),
             collections: collections(),
             mean: sample::sample_mean().unwrap_or(0),
             walk,

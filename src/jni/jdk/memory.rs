@@ -14,6 +14,7 @@ use super::Native;
 use crate::error::Errno;
 use crate::ledger::{self, Allocator, Owner};
 use crate::memory::{self, ElementSize};
+use crate::own;
 use core::cell::Cell;
 use jni::EnvUnowned;
 use jni::objects::JObject;
@@ -248,20 +249,26 @@ unsafe fn free<'local>(
 }
 
 /// Allocates for any JDK in the plain and common case; `None`: it is another, and nothing was done.
-#[inline]
+#[inline(always)]
 fn allocate_plain(native: Native, bytes: jlong) -> Option<jlong> {
     let bytes = usize::try_from(bytes).ok()?;
-    ledger::allocate_plain(bytes, |own| native.answered_by(own)).map(address)
+    let own = own::get();
+    let block = ledger::allocate_plain(own, bytes)?;
+    native.answered_by(own);
+    Some(address(block))
 }
 
 /// Frees for any JDK in the plain and common case; `None`: it is another, and nothing was done.
 ///
 /// # Safety
 /// As [`free`].
-#[inline]
+#[inline(always)]
 unsafe fn free_plain(native: Native, block: jlong) -> Option<()> {
+    let own = own::get();
     // SAFETY: the caller guarantees the block.
-    unsafe { ledger::free_plain(pointer(block), |own| native.answered_by(own)) }
+    unsafe { ledger::free_plain(own, pointer(block)) }?;
+    native.answered_by(own);
+    Some(())
 }
 
 /// `sun.misc.Unsafe.allocateMemory(long)` of 8.

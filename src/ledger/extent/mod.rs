@@ -8,14 +8,14 @@
 //! aside as they are, for whoever wants just that size next. So a program that takes and frees over and over stays on
 //! memory that its processor has at hand, and mostly on that part of the books.
 //!
-//! Free memory goes back to the kernel when nobody has wanted it for a while ([`mod@decay`]).
+//! Free memory goes back to the kernel when nobody has wanted it for a while ([`background`]).
 
 mod arena;
 mod fit;
 mod region;
 
 use super::entry::{Entry, Left};
-use super::{Block, Size, decay, home};
+use super::{Block, Size, background, home};
 use crate::error::Errno;
 use crate::os;
 use crate::own::Own;
@@ -74,7 +74,7 @@ pub(super) fn take(own: &Own, bytes: usize) -> Option<Extent> {
 /// An extent of an arena that gets one more chunk for it.
 #[cold]
 fn add_chunk(arena: usize, granules: usize) -> Option<Extent> {
-    decay::begin();
+    background::begin();
     let _opening = home::locked(&OPENING);
     // Another thread may have given it one meanwhile.
     if let Some(first) = locked(arena).take(granules, now()) {

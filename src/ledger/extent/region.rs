@@ -86,7 +86,10 @@ pub(super) struct Region {
 pub(super) static REGION: Region =
     Region { all: region::Region::new(), owners: [const { AtomicUsize::new(0) }; MOST] };
 
-/// What a chunk takes of each.
+/// The kinds of things, and what a chunk takes of each.
+const EXTENTS: usize = 0;
+const BOOKS: usize = 1;
+const CHUNKS: usize = 2;
 const SIZES: [usize; 3] = [CHUNK, GRANULES * size_of::<Granule>(), size_of::<Chunk>()];
 
 impl Region {
@@ -99,7 +102,7 @@ impl Region {
             return Err(Errno::EINVAL);
         }
         self.all.reserve(MOST, SIZES)?;
-        let ([_, granules, _], [_, of_granules, of_chunk]) = (self.all.starts(), SIZES);
+        let (granules, [_, of_granules, of_chunk]) = (self.all.start(BOOKS), SIZES);
         // What is known of a block takes a page, not a huge one. The blocks themselves lie as the machine has it
         // for all memory.
         // SAFETY: pages of ours.
@@ -114,8 +117,7 @@ impl Region {
 
     #[inline]
     fn offset(&self, address: *mut u8) -> usize {
-        let [extents, ..] = self.all.starts();
-        address.addr().wrapping_sub(extents.addr())
+        address.addr().wrapping_sub(self.all.start(EXTENTS).addr())
     }
 
     /// The number of the granule that begins at an address, if it is opened.
@@ -127,8 +129,7 @@ impl Region {
 
     /// Where a granule begins.
     pub(super) fn address(&self, granule: usize) -> *mut u8 {
-        let [extents, ..] = self.all.starts();
-        extents.wrapping_add(granule * GRANULE)
+        self.all.start(EXTENTS).wrapping_add(granule * GRANULE)
     }
 
     /// What is known of the granule of that number.
@@ -137,8 +138,7 @@ impl Region {
         if number >= self.opened() * GRANULES {
             return None;
         }
-        let [_, granules, _] = self.all.starts();
-        let granule = granules.wrapping_add(number * size_of::<Granule>());
+        let granule = self.all.start(BOOKS).wrapping_add(number * size_of::<Granule>());
         // SAFETY: opened, so it can be read and written for as long as the process lives; it is aligned,
         // atomics all over, for which the kernel's zeros are values.
         Some(unsafe { &*granule.cast::<Granule>() })
@@ -150,8 +150,7 @@ impl Region {
         if number >= self.opened() {
             return None;
         }
-        let [.., chunks] = self.all.starts();
-        let chunk = chunks.wrapping_add(number * size_of::<Chunk>());
+        let chunk = self.all.start(CHUNKS).wrapping_add(number * size_of::<Chunk>());
         // SAFETY: as for a granule.
         Some(unsafe { &*chunk.cast::<Chunk>() })
     }

@@ -9,7 +9,7 @@
 //! compare-and-swap ([`shared`]). A span that is used up has no owner; when a quarter of it is free again
 //! it is in its class's list, for the next thread that needs one; when all of it is, any class may have it,
 //! but for a few that each class keeps. Its memory goes back to the kernel when nobody has wanted it for a
-//! while ([`mod@decay`]).
+//! while ([`background`]).
 //!
 //! The addresses are set aside by [`open`] at once. What does not fit, and what is larger than
 //! [`class::LARGEST`], is not taken here.
@@ -21,7 +21,7 @@ mod span;
 
 use super::entry::Entry;
 use super::home::locked;
-use super::{Block, Size, decay};
+use super::{Block, Size, background};
 use crate::error::Errno;
 use crate::own::{self, Own};
 pub(super) use class::LARGEST;
@@ -54,7 +54,7 @@ pub(super) fn take(own: &Own, bytes: usize) -> Option<Slot> {
     }
     let class = class::of(bytes);
     let mine = own.spans.get(class)?;
-    if let Some(place) = owned(mine)
+    if let Some(place) = Place::owned(mine)
         && let Some(index) = place.take(&mine.chain)
     {
         return Some(Slot { place, index });
@@ -115,7 +115,7 @@ impl Slot {
     #[inline]
     pub(super) fn give_back(self, own: &Own) {
         let mine = own.spans.get(self.place.class_number());
-        match mine.filter(|mine| mine.number.get() == link(self.place)) {
+        match mine.filter(|mine| self.place.is_owned(mine)) {
             Some(mine) => self.place.put(self.index, &mine.chain),
             None => self.give_back_to_another(),
         }
@@ -146,24 +146,18 @@ impl Drop for AtEnd {
     }
 }
 
-/// The span that a thread owns.
-#[inline]
-fn owned(mine: &own::Span) -> Option<Place> {
-    linked(mine.number.get())
-}
-
 /// Takes a slot that others have given back to the thread's span of the class, which is used up, or one of
 /// another span.
 #[cold]
 fn take_elsewhere(own: &Own, class: usize) -> Option<Slot> {
     let mine = own.spans.get(class)?;
     let slot = |place: Place| Some(Slot { place, index: place.take(&mine.chain)? });
-    if let Some(place) = owned(mine) {
+    if let Some(place) = Place::owned(mine) {
         if !place.leave_empty() {
             mine.chain.set(place.take_shared());
             return slot(place);
         }
-        mine.number.set(0);
+        Place::disown(mine);
     }
     // From here on its spans are given up when it ends. When it is ending it is too late for that.
     if !REGION.is_reserved() || AT_END.try_with(|_| ()).is_err() {
@@ -178,15 +172,15 @@ fn take_elsewhere(own: &Own, class: usize) -> Option<Slot> {
         }
         None => begin(of)?,
     };
-    mine.number.set(link(place));
+    place.own(mine);
     slot(place)
 }
 
 /// Gives up a thread's spans.
 fn leave(own: &Own) {
     for mine in &own.spans {
-        if let Some(place) = owned(mine) {
-            mine.number.set(0);
+        if let Some(place) = Place::owned(mine) {
+            Place::disown(mine);
             if place.leave(mine.chain.take()).lists {
                 list(place);
             }
@@ -215,12 +209,10 @@ fn listed(class: &Class) -> MutexGuard<'static, List> {
     locked(LISTS.get(usize::from(class.number)).unwrap_or(&LISTS[0]))
 }
 
-#[inline]
 fn linked(link: Link) -> Option<Place> {
     Place::of(link.checked_sub(1)? as usize)
 }
 
-#[inline]
 fn link(place: Place) -> Link {
     u32::try_from(place.number() + 1).unwrap_or(0)
 }
@@ -351,7 +343,7 @@ fn begin(class: &'static Class) -> Option<Place> {
         }
     };
     drop(unused);
-    decay::begin();
+    background::begin();
     Place::begin(span, class)
 }
 

@@ -26,7 +26,10 @@ pub(super) struct Region(region::Region<3>);
 
 pub(super) static REGION: Region = Region(region::Region::new());
 
-/// What a span takes of each.
+/// The kinds of things, and what a span takes of each.
+const SLOTS: usize = 0;
+const BOOKS: usize = 1;
+const SPANS: usize = 2;
 const SIZES: [usize; 3] = [SPAN, ENTRIES, size_of::<Span>()];
 
 impl Region {
@@ -40,9 +43,8 @@ impl Region {
             return Err(Errno::EINVAL);
         }
         self.0.reserve(MOST, SIZES)?;
-        let [slots, ..] = self.0.starts();
         // SAFETY: pages of ours.
-        unsafe { os::map::keep_small(slots, MOST * SIZES.iter().sum::<usize>()) };
+        unsafe { os::map::keep_small(self.0.start(SLOTS), MOST * SIZES.iter().sum::<usize>()) };
         Ok(())
     }
 
@@ -53,8 +55,7 @@ impl Region {
 
     #[inline]
     fn offset(&self, address: *mut u8) -> usize {
-        let [slots, ..] = self.0.starts();
-        address.addr().wrapping_sub(slots.addr())
+        address.addr().wrapping_sub(self.0.start(SLOTS).addr())
     }
 
     pub(super) fn is_reserved(&self) -> bool {
@@ -84,8 +85,7 @@ impl Region {
         if number >= self.0.opened() {
             return None;
         }
-        let [.., spans] = self.0.starts();
-        let span = spans.wrapping_add(number * size_of::<Span>());
+        let span = self.0.start(SPANS).wrapping_add(number * size_of::<Span>());
         // SAFETY: opened, so it can be read and written for as long as the process lives; it is aligned,
         // atomics all over, for which the kernel's zeros are values.
         Some(unsafe { &*span.cast::<Span>() })
@@ -103,14 +103,12 @@ impl Region {
     }
 
     fn entry_pages(&self, number: usize) -> *mut u8 {
-        let [_, entries, _] = self.0.starts();
-        entries.wrapping_add(number * ENTRIES)
+        self.0.start(BOOKS).wrapping_add(number * ENTRIES)
     }
 
     /// Where the span's slots begin.
     pub(super) fn address(&self, number: usize) -> *mut u8 {
-        let [slots, ..] = self.0.starts();
-        slots.wrapping_add(number * SPAN)
+        self.0.start(SLOTS).wrapping_add(number * SPAN)
     }
 
     /// Gives the content of a span, and of its entries, back to the kernel.

@@ -5,6 +5,7 @@ use super::region::REGION;
 use super::shared::{Done, Shared};
 use crate::ledger::Block;
 use crate::ledger::entry::Entry;
+use crate::own;
 use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -84,6 +85,30 @@ impl Place {
     #[inline]
     pub(super) fn at(address: *mut u8) -> Option<Self> {
         Self::used(REGION.span_at(address)?)
+    }
+
+    /// The span that a thread owns.
+    #[inline]
+    pub(super) fn owned(mine: &own::Span) -> Option<Self> {
+        // SAFETY: NULL, or from `own`.
+        unsafe { mine.at.get().cast::<Span>().as_ref() }.map(Self)
+    }
+
+    /// Notes that the thread owns it.
+    pub(super) fn own(self, mine: &own::Span) {
+        let Self(span) = self;
+        mine.at.set(ptr::from_ref(span).cast());
+    }
+
+    /// Notes that the thread owns none.
+    pub(super) fn disown(mine: &own::Span) {
+        mine.at.set(ptr::null());
+    }
+
+    #[inline]
+    pub(super) fn is_owned(self, mine: &own::Span) -> bool {
+        let Self(span) = self;
+        ptr::eq(mine.at.get(), ptr::from_ref(span).cast())
     }
 
     #[inline]
@@ -212,6 +237,7 @@ impl Place {
         self.take_fresh()
     }
 
+    #[inline(never)]
     fn take_fresh(self) -> Option<u32> {
         let fresh = &self.0.owners.fresh;
         let index = fresh.load(Ordering::Relaxed);
