@@ -60,10 +60,13 @@ pub(crate) struct Row {
     met: String,
     /// When, and by how many pairs of runs.
     measured: String,
+    /// On which machine: its letter.
+    machine: String,
 }
 
-const HEADS: &str = "| case | JDK | stock | ours | ratio | middle half | target | met | measured |
-|---|---:|---:|---:|---:|---|---|---|---|
+const HEADS: &str =
+    "| case | JDK | stock | ours | ratio | middle half | target | met | measured | on |
+|---|---:|---:|---:|---:|---|---|---|---|---|
 ";
 
 impl Row {
@@ -81,6 +84,7 @@ impl Row {
             target: case.target.map(|target| target.text(case.unit.name)).unwrap_or_default(),
             met: case.target.map(|target| target.verdict(pairs)).unwrap_or_default().to_owned(),
             measured: format!("{}, {} pairs", first_line("date", &["-u", "+%F"]), pairs.0.len()),
+            machine: String::new(),
         }
     }
 
@@ -98,19 +102,20 @@ impl Row {
     }
 
     fn markdown(&self) -> String {
-        let Self { case, jdk, stock, ours, ratio, spread, target, met, measured } = self;
+        let Self { case, jdk, stock, ours, ratio, spread, target, met, measured, machine } = self;
+        let of_target = format!("{target} | {met}");
         format!(
-            "| {case} | {jdk} | {stock} | {ours} | {ratio} | {spread} | {target} | {met} | {measured} |\n"
+            "| {case} | {jdk} | {stock} | {ours} | {ratio} | {spread} | {of_target} | {measured} | {machine} |\n"
         )
     }
 
     fn parse(line: &str) -> Option<Self> {
         let line = line.strip_prefix('|')?.strip_suffix('|')?;
         let cells: Vec<String> = line.split('|').map(|cell| cell.trim().to_owned()).collect();
-        let [case, jdk, stock, ours, ratio, spread, target, met, measured] =
+        let [case, jdk, stock, ours, ratio, spread, target, met, measured, machine] =
             cells.try_into().ok()?;
         let jdk = jdk.parse().ok()?; // not so in the table's head
-        Some(Self { case, jdk, stock, ours, ratio, spread, target, met, measured })
+        Some(Self { case, jdk, stock, ours, ratio, spread, target, met, measured, machine })
     }
 
     /// The ratio, its quartiles, and what it is to be, if that is a ratio.
@@ -131,12 +136,15 @@ pub(crate) struct Document {
     before: String,
     after: String,
     facts: Vec<Fact>,
+    /// The letter of this machine.
+    machine: String,
     rows: Vec<Row>,
     /// The cases' titles, as they are to stand.
     order: Vec<String>,
 }
 
-/// What was measured with: `machine`, `offheap`, `JDK 8` and so on, and what it is.
+/// What was measured with: `machine A` and so on, `offheap`, `JDK 8` and so on, and what it is. Machines may be
+/// several, because the two sides of a ratio are of one: each row has its letter.
 type Fact = (String, String);
 
 const FILE: &str = "benchmarks.md";
@@ -173,7 +181,10 @@ impl Document {
         };
         let kept: Vec<&Row> = rows.iter().filter(|row| !is_in_plan(row)).collect();
         let mut facts = facts(jdks);
-        for (what, before) in written.lines().filter_map(fact) {
+        let known: Vec<Fact> = written.lines().filter_map(fact).collect();
+        let machine = letter(&known, &machine())?;
+        facts.push((format!("{MACHINE}{machine}"), self::machine()));
+        for (what, before) in known {
             match facts.iter().find(|(fact, _)| *fact == what) {
                 None => facts.push((what, before)),
                 Some((_, now)) if *now == before => {}
@@ -190,18 +201,20 @@ impl Document {
             }
         }
         facts.sort_by_key(|(what, _)| {
-            what.strip_prefix(JDK).and_then(|jdk| jdk.parse::<u32>().ok())
+            let jdk = what.strip_prefix(JDK).and_then(|jdk| jdk.parse::<u32>().ok());
+            (jdk, what.strip_prefix(MACHINE).is_none(), what.clone())
         });
         if kept.is_empty() {
             rows.clear();
         }
-        Ok(Self { folder, before: before.to_owned(), after: after.to_owned(), facts, rows, order })
+        let (before, after) = (before.to_owned(), after.to_owned());
+        Ok(Self { folder, before, after, facts, machine, rows, order })
     }
 
     /// Puts the row in its place, and writes it all: what has been measured is kept if the next case fails.
     pub(crate) fn write(&mut self, row: Row) -> Result<(), String> {
         self.rows.retain(|other| (&other.case, other.jdk) != (&row.case, row.jdk));
-        self.rows.push(row);
+        self.rows.push(Row { machine: self.machine.clone(), ..row });
         let order = &self.order;
         self.rows.sort_by_key(|row| (order.iter().position(|case| *case == row.case), row.jdk));
         let save = |file: &str, text: String| {
@@ -213,8 +226,12 @@ impl Document {
     }
 
     fn text(&self) -> String {
-        let facts: String =
-            self.facts.iter().map(|(what, is)| format!("- {what}: {is}\n")).collect();
+        let is_used = |what: &str| match what.strip_prefix(MACHINE) {
+            Some(machine) => self.rows.iter().any(|row| row.machine == machine),
+            None => true,
+        };
+        let facts = self.facts.iter().filter(|(what, _)| is_used(what));
+        let facts: String = facts.map(|(what, is)| format!("- {what}: {is}\n")).collect();
         let table = |is_of_peer| -> String {
             self.rows
                 .iter()
@@ -235,14 +252,31 @@ impl Document {
     }
 }
 
-/// What the facts of JDKs begin with.
+/// What the facts of JDKs begin with, and those of machines.
 const JDK: &str = "JDK ";
+const MACHINE: &str = "machine ";
 
 fn jdk_fact(version: u32) -> String {
     format!("{JDK}{version}")
 }
 
 fn facts(jdks: &[Jdk]) -> Vec<Fact> {
+    let mut facts = vec![("offheap".to_owned(), env!("CARGO_PKG_VERSION").to_owned())];
+    facts.extend(jdks.iter().map(|jdk| (jdk_fact(jdk.version), jdk.name.clone())));
+    facts
+}
+
+/// The letter that the machine has in these facts, or else the first that none has.
+fn letter(facts: &[Fact], machine: &str) -> Result<String, String> {
+    let machines =
+        || facts.iter().filter_map(|(what, is)| Some((what.strip_prefix(MACHINE)?, is.as_str())));
+    let known = machines().find(|(_, is)| *is == machine).map(|(letter, _)| letter.to_owned());
+    let free =
+        ('A'..='Z').map(String::from).find(|free| machines().all(|(letter, _)| letter != free));
+    known.or(free).ok_or_else(|| format!("docs/{FILE} has figures of 26 machines: remove the file"))
+}
+
+fn machine() -> String {
     let line = |file: &str, begin: &str| {
         let text = fs::read_to_string(file).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix(begin)).unwrap_or_default();
@@ -251,19 +285,13 @@ fn facts(jdks: &[Jdk]) -> Vec<Fact> {
     let memory = line("/proc/meminfo", "MemTotal");
     let kibibytes = memory.split_whitespace().next().and_then(|number| number.parse::<f64>().ok());
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
-    let machine = format!(
+    format!(
         "{processors} × {}, {:.0} GiB; Linux {}, {}",
         line("/proc/cpuinfo", "model name"),
         kibibytes.unwrap_or_default() / f64::from(1 << 20),
         line("/proc/sys/kernel/osrelease", ""),
         first_line("getconf", &["GNU_LIBC_VERSION"]),
-    );
-    let mut facts = vec![
-        ("machine".to_owned(), machine),
-        ("offheap".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-    ];
-    facts.extend(jdks.iter().map(|jdk| (jdk_fact(jdk.version), jdk.name.clone())));
-    facts
+    )
 }
 
 fn fact(line: &str) -> Option<Fact> {

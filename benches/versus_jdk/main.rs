@@ -7,7 +7,7 @@
 //! - `FILTER` is a part of the case's name; `jdk=17` is one JDK. If there are more of them, all must fit.
 //! - `--pairs N`: so many pairs of runs (7 by default).
 //! - `--write`: the figures go into `docs/benchmarks.md` and `docs/benchmarks.svg`. Those of cases that
-//!   are not run now stay, if they are of the same machine and JDKs.
+//!   are not run now stay, if they are of the same JDKs.
 //! - `--test`: each case once, with little work, to see that it works.
 
 #[path = "../common/mod.rs"]
