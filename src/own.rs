@@ -27,11 +27,28 @@ pub(crate) struct Own {
 
 /// A span that a thread owns, if any, and the chain of the slots in it that the thread has given back.
 pub(crate) struct Span {
-    /// Where what is known of it lies, for ever; NULL is none. Written by `ledger::slab::span` only.
-    pub(crate) at: Cell<*const ()>,
+    /// Where what is known of it lies; NULL is none.
+    at: Cell<*const ()>,
     /// The first slot's place, and 1; 0 is an empty chain.
     pub(crate) chain: Cell<u32>,
 }
+
+impl Span {
+    /// NULL, or what was set last.
+    #[inline(always)]
+    pub(crate) fn at(&self) -> *const () {
+        self.at.get()
+    }
+
+    /// # Safety
+    /// It is NULL, or lies there for as long as the process lives, and is what `ledger::slab` takes for one of its
+    /// spans.
+    pub(crate) unsafe fn set_at(&self, at: *const ()) {
+        self.at.set(at);
+    }
+}
+
+const _: () = assert!(!core::mem::needs_drop::<Own>(), "see `get`");
 
 impl Own {
     const fn new() -> Self {

@@ -55,7 +55,7 @@ const GONE: usize = 2;
 
 /// A thread looks at what it has not told at each block larger than this, and at every so many of others. It tells if
 /// that is `MUCH_BYTES` or `MUCH_COUNT`: what has come since its last look then stays below what may be untold.
-const LARGE: u64 = 16 << 10;
+const LARGE: u64 = 4 << 10;
 const EVERY: u64 = 8;
 const MUCH_BYTES: u64 = UNTOLD_BYTES - (EVERY - 1) * LARGE;
 const MUCH_COUNT: u64 = UNTOLD_COUNT - (EVERY - 1);
@@ -79,6 +79,7 @@ impl Tally {
 
     #[inline(always)]
     fn change<const TO: usize>(&self, own: &Own, sum: Amount) -> bool {
+        debug_assert!(sum.count <= 1, "or it steps over the eighth");
         let Some(figures) = self.by_thread.of(own) else {
             return self.change_shared(TO, sum);
         };
@@ -291,8 +292,9 @@ mod tests {
             for bytes in [1, 1000, LARGE, LARGE + 1, UNTOLD_BYTES] {
                 for count in [0, 1] {
                     let tally = Box::new(Tally::new());
-                    let sum = Amount { bytes, count };
                     for turn in 0..1000 {
+                        let count = if turn % 5 == 0 { 0 } else { count };
+                        let sum = Amount { bytes: bytes >> (turn % 3), count };
                         own::with(|own| {
                             if turn % 11 < of_come {
                                 tally.add(own, sum);

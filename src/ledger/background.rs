@@ -31,6 +31,7 @@ fn run() {
     loop {
         clock::go_on(STEP.saturating_sub(last.elapsed()));
         if last.elapsed() >= STEP {
+            // It may take long: they end what is good of the clock meanwhile.
             slab::decay();
             extent::decay();
             last = Instant::now();

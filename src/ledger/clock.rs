@@ -3,7 +3,8 @@
 //!
 //! So who asks leaves the answer for everybody, and it is good until the library's own thread says that it is not,
 //! [`TICK`] later: a time is late by that, and by how long the machine lets that thread wait. While nobody takes a
-//! block, the thread rests; whoever asks wakes it. Without that thread everybody asks.
+//! block, the thread rests; whoever asks wakes it. Without that thread, as in a process that was forked, everybody
+//! asks.
 
 use super::settings::SETTINGS;
 use crate::os;
@@ -18,8 +19,9 @@ const TICK: Duration = Duration::from_millis(20);
 /// Of [`super::settings::Settings::time`]: nobody need ask. The other bits are the time, which never goes back.
 const IS_GOOD: u64 = 1;
 
-/// Who ends what is good.
+/// Who ends what is good, and whether he is of this process.
 static ENDS: OnceLock<Thread> = OnceLock::new();
+static IS_ENDED: AtomicBool = AtomicBool::new(false);
 /// And waits for somebody to ask.
 static RESTS: AtomicBool = AtomicBool::new(false);
 
@@ -35,7 +37,9 @@ pub(super) fn now() -> u32 {
 #[inline(never)]
 #[expect(clippy::cast_possible_truncation, reason = "they begin anew")]
 fn ask() -> u32 {
-    let Some(thread) = ENDS.get() else { return exact() };
+    let Some(thread) = ENDS.get().filter(|_| IS_ENDED.load(Ordering::Relaxed)) else {
+        return exact();
+    };
     let asked = hundredths();
     let good = |known: u64| Some(asked.max(known >> 1) << 1 | IS_GOOD);
     // SeqCst, all three: the thread rests and then looks for what is good, and here it is the other way round.
@@ -63,6 +67,8 @@ pub(super) fn pass() -> u32 {
         thread::sleep(Duration::from_millis(1));
     }
     SETTINGS.time.fetch_max((last + 1) << 1, Ordering::SeqCst);
+    // Who has taken one just before makes the object that tells what it is.
+    thread::sleep(Duration::from_millis(1));
     last as u32
 }
 
@@ -76,6 +82,13 @@ fn hundredths() -> u64 {
 /// The calling thread ends what is good from now on, by [`go_on`] over and over.
 pub(super) fn begin() {
     let _first = ENDS.set(thread::current());
+    // Without it a child would take the same answer for good for ever.
+    IS_ENDED.store(os::thread::at_fork_in_child(in_child).is_ok(), Ordering::Release);
+}
+
+extern "C" fn in_child() {
+    IS_ENDED.store(false, Ordering::Relaxed);
+    end();
 }
 
 /// Ends what is good, if anything is, and waits for a tick; else for somebody to ask, but no longer than `most`.
@@ -90,8 +103,8 @@ pub(super) fn go_on(most: Duration) {
     RESTS.store(false, Ordering::Relaxed);
 }
 
-/// Whether anything was good.
-fn end() -> bool {
+/// Ends what is good; whether anything was.
+pub(super) fn end() -> bool {
     SETTINGS.time.fetch_and(!IS_GOOD, Ordering::SeqCst) & IS_GOOD != 0
 }
 
@@ -108,7 +121,7 @@ mod tests {
 
     fn started() {
         background::begin();
-        while ENDS.get().is_none() {
+        while !IS_ENDED.load(Ordering::Relaxed) {
             thread::yield_now();
         }
     }
@@ -154,6 +167,28 @@ mod tests {
                 assert!(after.wrapping_sub(last).cast_signed() > 0, "{last}, {after}");
             }
         });
+    }
+
+    #[test]
+    fn time_goes_on_in_a_child() {
+        started();
+        now();
+        // SAFETY: the child does nothing but look at clocks, sleep and end.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let first = now();
+            let goes_on = (0..1000).any(|_| {
+                // SAFETY: no precondition.
+                unsafe { libc::usleep(10_000) };
+                now() != first
+            });
+            // SAFETY: no precondition.
+            unsafe { libc::_exit(i32::from(!goes_on)) };
+        }
+        let mut status = 0;
+        // SAFETY: the out-parameter is writable.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert_eq!(status, 0, "it has stopped");
     }
 
     #[test]

@@ -790,9 +790,10 @@ fn is_refused(address: *mut u8) -> bool {
     }
     let left = home::find(address).and_then(Home::left);
     let gone = left.map(|Left { block, thread }| {
-        // Where it went is remembered apart, if it is.
+        // Where it went is remembered apart, if it is known where it came from.
         let known = BLOCKS.with_gone(address, |gone| *gone);
-        let same = |gone: &Gone| gone.block.born == block.born && gone.thread == thread;
+        let of = |block: &Block| (block.site, block.born);
+        let same = |gone: &Gone| of(&gone.block) == of(&block) && gone.thread == thread;
         known.filter(same).unwrap_or(Gone { block, thread, freed: None })
     });
     misuse::found_ours(address, &gone.map_or(Wrong::Foreign, Wrong::Twice));

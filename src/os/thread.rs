@@ -1,6 +1,7 @@
 //! Threads of the library's own.
 
 use super::signal;
+use crate::error::Errno;
 use std::io;
 use std::thread::Builder;
 
@@ -17,6 +18,19 @@ pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Res
     let spawned = Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
     signal::restore(&before);
     spawned.map(drop)
+}
+
+/// From now on `work` is done in each process that this one forks, by its only thread, before `fork` returns there.
+/// It may do what a signal handler may.
+///
+/// # Errors
+/// `ENOMEM`.
+pub(crate) fn at_fork_in_child(work: extern "C" fn()) -> Result<(), Errno> {
+    // SAFETY: the C library forgets a library's function when that is unloaded.
+    match unsafe { libc::pthread_atfork(None, None, Some(work)) } {
+        0 => Ok(()),
+        error => Err(Errno::new(error)),
+    }
 }
 
 /// The number of the processor that the calling thread was on a moment ago (`sched_getcpu`); 0 if the

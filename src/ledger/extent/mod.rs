@@ -15,7 +15,7 @@ mod fit;
 mod region;
 
 use super::entry::{Entry, Left};
-use super::{Block, Size, background, home};
+use super::{Block, Size, background, clock, home};
 use crate::error::Errno;
 use crate::os;
 use crate::own::Own;
@@ -123,6 +123,7 @@ pub(super) fn decay() {
     for chunk in 0..REGION.opened() {
         // Not under one lock: whoever wants to take something gets in between.
         while locked(REGION.owner(chunk)).purge(chunk, now) {
+            clock::end();
             std::thread::sleep(PAUSE);
         }
     }

@@ -21,7 +21,7 @@ mod span;
 
 use super::entry::Entry;
 use super::home::locked;
-use super::{Block, Size, background};
+use super::{Block, Size, background, clock};
 use crate::error::Errno;
 use crate::own::{self, Own};
 pub(super) use class::LARGEST;
@@ -371,6 +371,7 @@ pub(super) fn decay() {
     {
         // SAFETY: in no use, and in no chain from which it could be put to use.
         unsafe { Place::forget(span as usize) };
+        clock::end();
         let next = links.next.load(Ordering::Relaxed);
         let mut unused = locked(&UNUSED);
         links.next.store(unused.empty, Ordering::Relaxed);

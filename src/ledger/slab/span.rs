@@ -90,25 +90,27 @@ impl Place {
     /// The span that a thread owns.
     #[inline]
     pub(super) fn owned(mine: &own::Span) -> Option<Self> {
-        // SAFETY: NULL, or from `own`.
-        unsafe { mine.at.get().cast::<Span>().as_ref() }.map(Self)
+        // SAFETY: as `set_at` had it: NULL, or from `own`.
+        unsafe { mine.at().cast::<Span>().as_ref() }.map(Self)
     }
 
     /// Notes that the thread owns it.
     pub(super) fn own(self, mine: &own::Span) {
         let Self(span) = self;
-        mine.at.set(ptr::from_ref(span).cast());
+        // SAFETY: a reference for ever: the pages that spans are known in are never given back.
+        unsafe { mine.set_at(ptr::from_ref(span).cast()) };
     }
 
     /// Notes that the thread owns none.
     pub(super) fn disown(mine: &own::Span) {
-        mine.at.set(ptr::null());
+        // SAFETY: NULL.
+        unsafe { mine.set_at(ptr::null()) };
     }
 
     #[inline]
     pub(super) fn is_owned(self, mine: &own::Span) -> bool {
         let Self(span) = self;
-        ptr::eq(mine.at.get(), ptr::from_ref(span).cast())
+        ptr::eq(mine.at(), ptr::from_ref(span).cast())
     }
 
     #[inline]
