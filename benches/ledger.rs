@@ -3,10 +3,11 @@
 //! For each JDK of `OFFHEAP_JDKS`: a loop of direct buffers from 64 bytes to 1 MiB, freed and dropped,
 //! and a Netty server with unpooled direct buffers, each with the agent as it is by default and with
 //! `sample=0`, against a stock JVM. The two run at once, all on one processor, and are asked in turn, so that
-//! what else the machine does falls on both alike; `--pairs N` pairs of fresh JVMs (7 by default, four times
+//! what else the machine does falls on both alike; `--pairs N` pairs of fresh JVMs (8 by default, four times
 //! as many for Netty's server with the defaults). Printed are the medians, and how much more each costs than
-//! stock: of each pair the median over the rounds (told on stderr as it comes), and of these the median and the
-//! middle half, in percent. Then, with a million live blocks, what a block's entry takes of memory, how long a
+//! stock, in percent: of each pair the median over the rounds (told on stderr as it comes), of one that was started
+//! first and one that was started second the mean (whose memory is cold, that makes ten percent), and of these the
+//! median and the middle half. Then, with a million live blocks, what a block's entry takes of memory, how long a
 //! report takes, and how long it kept an allocation waiting.
 //!
 //! `FILTER` is a part of what is measured, as it is printed. `--test` runs all once with little work, to see
@@ -79,7 +80,7 @@ fn cases(is_test: bool) -> Vec<Case> {
 }
 
 fn run() -> Result<(), String> {
-    let Arguments { pairs, is_test, others } = Arguments::parse(7)?;
+    let Arguments { pairs, is_test, others } = Arguments::parse(8)?;
     if let Some(other) = others.iter().find(|other| other.starts_with('-')) {
         return Err(format!("'{other}' is neither --pairs N nor --test"));
     }
@@ -103,11 +104,12 @@ fn run() -> Result<(), String> {
                 java.args(case.flags).args(&case.arguments);
                 Ok(java)
             };
-            let cost = |mode, pairs| {
+            let cost = |mode, pairs: usize| {
+                let pairs = if is_test { 1 } else { pairs.next_multiple_of(2) };
                 Cost::measure(case, pairs, (warm_up, rounds), || Ok([java(None)?, java(mode)?]))
             };
             let [_, default, all] = MODES;
-            let mut of_default = cost(default, if is_test { 1 } else { pairs * case.times })?;
+            let mut of_default = cost(default, pairs * case.times)?;
             let mut of_all = cost(all, pairs)?;
             let stock = quantile(&mut of_default.stock, 2);
             println!("{:<36} {stock:>10.1} {} {}", case.name, of_default.text(), of_all.text());
@@ -127,8 +129,8 @@ fn with(mut java: Command, agent: &Path, mode: Option<&str>, class_path: &str) -
     java
 }
 
-/// What a mode costs: of pairs of JVMs, stock and that mode's, the medians of their figures, and by how
-/// many percent the mode is dearer.
+/// What a mode costs: of pairs of JVMs, stock and that mode's, the medians of their figures, and of two pairs each
+/// by how many percent the mode is dearer.
 struct Cost {
     stock: Vec<f64>,
     figures: Vec<f64>,
@@ -143,6 +145,7 @@ impl Cost {
         java: impl Fn() -> Result<[Command; 2], String>,
     ) -> Result<Self, String> {
         let mut cost = Self { stock: Vec::new(), figures: Vec::new(), percent: Vec::new() };
+        let mut of_pairs = Vec::new();
         eprint!("{}: ", case.name);
         for pair in 0..pairs {
             let [mut stock, mut figures] = in_turn(java()?, pair, rounds)?;
@@ -152,11 +155,13 @@ impl Cost {
             let mut ratios: Vec<f64> = stock.iter().zip(&figures).map(ratio).collect();
             let percent = 100.0 * (quantile(&mut ratios, 2) - 1.0);
             eprint!("{percent:+.1} ");
-            cost.percent.push(percent);
+            of_pairs.push(percent);
             cost.stock.push(quantile(&mut stock, 2));
             cost.figures.push(quantile(&mut figures, 2));
         }
         eprintln!();
+        let mean = |both: &[f64]| both.iter().sum::<f64>() / both.len() as f64;
+        cost.percent.extend(of_pairs.chunks(2).map(mean));
         Ok(cost)
     }
 
