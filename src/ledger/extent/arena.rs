@@ -1,5 +1,5 @@
 //! An arena: chunks, each divided into extents without a gap, used and free ones in turn. Two free ones
-//! never lie side by side; one that is put aside counts as used, and is not joined by its neighbours.
+//! never lie side by side.
 
 use super::fit::Fit;
 use super::region::{CHUNK, Chunk, GRANULE, GRANULES, Granule, REGION, UNIT};
@@ -8,23 +8,8 @@ use core::sync::atomic::Ordering;
 
 /// One thread at a time.
 pub(super) struct Arena {
-    /// Extents that were given back last, free and not yet put to the others: a program that takes and frees the
-    /// same few sizes over and over finds them here, and the rest of the books stays as it is.
-    aside: [Option<Aside>; ASIDE],
     free: Fit,
 }
-
-/// An extent by its first granule; what is known of it need not be in the cache to see that it does not fit.
-#[derive(Clone, Copy)]
-struct Aside {
-    first: usize,
-    granules: usize,
-}
-
-const ASIDE: usize = 4;
-
-/// A larger one is joined with what is free beside it at once: aside, it would keep it apart from who needs more.
-const ASIDE_GRANULES: usize = (128 << 10) / GRANULE;
 
 /// When something was given back, in steps of the decay; never 0.
 pub(super) type Tick = u8;
@@ -47,7 +32,7 @@ fn beside(first: usize, granules: usize) -> Option<&'static Granule> {
 
 impl Arena {
     pub(super) const fn new() -> Self {
-        Self { aside: [None; ASIDE], free: Fit::new() }
+        Self { free: Fit::new() }
     }
 
     /// Takes a chunk that has just been opened for it.
@@ -68,26 +53,12 @@ impl Arena {
     }
 
     /// An extent of so many granules: its first.
-    pub(super) fn take(&mut self, granules: usize, now: Tick) -> Option<usize> {
-        if let Some(first) = self.take_aside(granules) {
-            return Some(first);
-        }
-        let first = self.free.find(granules).or_else(|| {
-            self.settle(now);
-            self.free.find(granules)
-        })?;
+    pub(super) fn take(&mut self, granules: usize) -> Option<usize> {
+        let first = self.free.find(granules)?;
         let extent = REGION.granule(first)?;
         self.free.remove(extent);
         self.set_used(first, extent, granules);
         Some(first)
-    }
-
-    /// The last one that was put aside, of just so many granules.
-    #[inline]
-    fn take_aside(&mut self, granules: usize) -> Option<usize> {
-        let mut places = self.aside.iter_mut();
-        let place = places.find(|place| place.is_some_and(|aside| aside.granules == granules))?;
-        place.take().map(|aside| aside.first)
     }
 
     /// Uses the first granules of an extent in no bin; the rest of it is free.
@@ -103,40 +74,8 @@ impl Arena {
         }
     }
 
-    /// Takes an extent back.
-    #[inline]
+    /// Takes an extent back; what is free beside it is one with it.
     pub(super) fn put(&mut self, first: usize, now: Tick) {
-        let Some(extent) = REGION.granule(first) else { return };
-        let granules = extent.granules();
-        if granules > ASIDE_GRANULES {
-            return self.set_unused(first, now);
-        }
-        // The newest is the first, and takes the place of the oldest or of one that was taken.
-        let mut new = Some(Aside { first, granules });
-        for older in &mut self.aside {
-            core::mem::swap(older, &mut new);
-            if new.is_none() {
-                return;
-            }
-        }
-        if let Some(oldest) = new {
-            self.set_unused(oldest.first, now);
-        }
-    }
-
-    fn is_aside(&self, first: usize) -> bool {
-        self.aside.iter().flatten().any(|aside| aside.first == first)
-    }
-
-    /// Puts those that were put aside to the others, as given back at that tick.
-    pub(super) fn settle(&mut self, now: Tick) {
-        for aside in core::mem::take(&mut self.aside).into_iter().flatten() {
-            self.set_unused(aside.first, now);
-        }
-    }
-
-    /// Frees an extent that was used, or aside, together with what is free beside it.
-    fn set_unused(&mut self, first: usize, now: Tick) {
         let Some(mut extent) = REGION.granule(first) else { return };
         let (mut first, mut granules) = (first, extent.granules());
         stamp(first, granules, now);
@@ -164,10 +103,6 @@ impl Arena {
         let next = beside(first, old);
         if granules > old {
             let has_room = |next: &&Granule| next.is_free() && old + next.granules() >= granules;
-            if next.filter(has_room).is_none() {
-                // What is aside may lie there.
-                self.settle(now);
-            }
             let Some(next) = next.filter(has_room) else { return false };
             self.free.remove(next);
             extent.set_granules(old + next.granules());
@@ -185,12 +120,12 @@ impl Arena {
             if let Some(next) = next {
                 next.set_before(old - granules);
             }
-            self.set_unused(first + granules, now);
+            self.put(first + granules, now);
         }
         true
     }
 
-    /// Looks at the used extents of one of its chunks, and at those that are aside.
+    /// Looks at the used extents of one of its chunks.
     pub(super) fn for_each(&self, chunk: usize, mut look: impl FnMut(usize, &Granule)) {
         each(chunk, |first, extent| {
             if !extent.is_free() {
@@ -204,10 +139,7 @@ impl Arena {
     pub(super) fn is_inside(&self, granule: usize) -> bool {
         let mut is_inside = false;
         each(granule / GRANULES, |first, extent| {
-            is_inside = first < granule
-                && granule < first + extent.granules()
-                && !extent.is_free()
-                && !self.is_aside(first);
+            is_inside = first < granule && granule < first + extent.granules() && !extent.is_free();
             if granule < first + extent.granules() {
                 return ControlFlow::Break(());
             }
@@ -335,8 +267,7 @@ const _: () = assert!(
 impl Arena {
     /// That the extents of a chunk lie side by side without a gap, know their neighbours, and are in a bin
     /// if they are free. How many there are.
-    pub(super) fn check(&mut self, chunk: usize, now: Tick) -> usize {
-        self.settle(now);
+    pub(super) fn check(&self, chunk: usize) -> usize {
         let (mut count, mut next, mut before, mut was_free) = (0, chunk * GRANULES, 0, false);
         let mut free = Vec::new();
         each(chunk, |first, extent| {

@@ -4,9 +4,8 @@
 //! call it a block of a segregated fit): a run of pages in one of a few *arenas*, its entry apart from the
 //! memory and found by the address. A thread takes from the arena that its number falls to, under a lock,
 //! and the extent goes back to the one it came from. What is free is found by [`fit`], lies together with
-//! what is free beside it, and is taken again from its low end; but the last few that are not large are put
-//! aside as they are, for whoever wants just that size next. So a program that takes and frees over and over stays on
-//! memory that its processor has at hand, and mostly on that part of the books.
+//! what is free beside it, and is taken again from its low end. So a program that takes and frees over and over, of
+//! whatever sizes, stays on memory that its processor has at hand.
 //!
 //! Free memory goes back to the kernel when nobody has wanted it for a while ([`background`]).
 
@@ -67,7 +66,7 @@ pub(super) fn take(own: &Own, bytes: usize) -> Option<Extent> {
     }
     let granules = bytes.div_ceil(GRANULE);
     let own = os::thread_id_of(own) as usize % ARENAS;
-    let of = |arena: usize| Extent::of(locked(arena).take(granules, now())?);
+    let of = |arena: usize| Extent::of(locked(arena).take(granules)?);
     of(own).or_else(|| add_chunk(own, granules)).or_else(|| (0..ARENAS).find_map(of))
 }
 
@@ -77,13 +76,13 @@ fn add_chunk(arena: usize, granules: usize) -> Option<Extent> {
     background::begin();
     let _opening = home::locked(&OPENING);
     // Another thread may have given it one meanwhile.
-    if let Some(first) = locked(arena).take(granules, now()) {
+    if let Some(first) = locked(arena).take(granules) {
         return Extent::of(first);
     }
     let chunk = REGION.open(arena).ok()?;
     let mut arena = locked(arena);
     arena.add(chunk);
-    Extent::of(arena.take(granules, now())?)
+    Extent::of(arena.take(granules)?)
 }
 
 #[expect(clippy::indexing_slicing, reason = "a remainder is below its divisor")]
@@ -116,9 +115,7 @@ pub(super) fn for_each(mut look: impl FnMut(usize, &Block)) {
 
 /// A step of time has gone by: what nobody has wanted since the last one goes back to the kernel.
 pub(super) fn decay() {
-    let last = now();
-    (0..ARENAS).for_each(|arena| locked(arena).settle(last));
-    let now = after(last);
+    let now = after(now());
     TICK.store(now, Ordering::Relaxed);
     for chunk in 0..REGION.opened() {
         // Not under one lock: whoever wants to take something gets in between.
@@ -180,4 +177,4 @@ impl Extent {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;

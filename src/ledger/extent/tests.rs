@@ -7,11 +7,11 @@ use crate::own;
 use core::ptr::{with_exposed_provenance_mut, without_provenance_mut};
 use std::thread;
 
-/// All extents are as they must be; how many there are. None is aside any more.
-pub(in crate::ledger) fn check() -> usize {
+/// All extents are as they must be; how many there are.
+fn check() -> usize {
     // Who opens a chunk tells of it before it is an arena's.
     let _opening = home::locked(&OPENING);
-    (0..REGION.opened()).map(|chunk| locked(REGION.owner(chunk)).check(chunk, now())).sum()
+    (0..REGION.opened()).map(|chunk| locked(REGION.owner(chunk)).check(chunk)).sum()
 }
 
 /// As many between one power of two and the next as between others.
@@ -147,7 +147,7 @@ fn an_address_leads_to_its_block_and_no_other_does() {
     assert_eq!((left.block.size.asked(), left.thread), (100_000, 1));
     assert!(own.extent().claim(2).is_none(), "freed already");
     own.extent().give_back();
-    assert!(own.extent().claim(2).is_none(), "aside");
+    assert!(own.extent().claim(2).is_none(), "free");
     for_each(|address, _| assert_ne!(address, own.address));
     assert!(own.extent().left().is_some(), "it still tells");
     let stack = 0_u8;
@@ -163,42 +163,14 @@ fn an_address_leads_to_its_block_and_no_other_does() {
 #[test]
 fn the_same_memory_serves_whatever_is_taken_after_it_was_freed() {
     let _alone = opened();
-    // Larger than what is put aside.
     let first = Filled::take(200_000, 1);
     let address = first.address;
     first.free();
-    for bytes in [1 << 20, 140_000, LARGEST, 3 << 20] {
+    for bytes in [1 << 20, SMALL + 1, 140_000, LARGEST, 3 << 20] {
         let block = Filled::take(bytes, 2);
         assert_eq!(block.address, address, "{bytes}");
         block.free();
     }
-}
-
-#[test]
-fn a_few_sizes_that_come_again_and_again_keep_their_places() {
-    let _alone = opened();
-    let sizes = [SMALL + 1, 2 * SMALL, 4 * SMALL, 8 * SMALL];
-    let place = |bytes| {
-        let block = Filled::take(bytes, 1);
-        let address = block.address;
-        block.free();
-        address
-    };
-    let keep_their_places = || {
-        let places = sizes.map(place);
-        let again = [3, 1, 0, 2, 2, 0, 3, 1].map(|size: usize| (places[size], place(sizes[size])));
-        // One that is larger lies with what is free beside it, and is taken again from there.
-        let large = [8 * SMALL + 1, 9 * SMALL].map(place);
-        again.iter().all(|(place, again)| place == again)
-            && large[0] == large[1]
-            && !places.contains(&large[0])
-    };
-    // The thread of the decay comes between once a second, at any point: not each time.
-    assert!((0..10).any(|_| keep_their_places()));
-    // More of them than are kept aside, and none is lost.
-    let many = [(); 3].map(|()| sizes.map(|bytes| Filled::take(bytes, 2)));
-    many.into_iter().flatten().for_each(Filled::free);
-    assert_eq!(check(), REGION.opened());
 }
 
 /// Pages that have a content.
@@ -293,7 +265,7 @@ fn a_block_grows_into_all_that_is_free_beside_it() {
         blocks[1] = Filled::take(5 * GRANULE, 2);
         assert_eq!(blocks[1].address, second);
     }
-    // A part of the room lies with the others, the rest is aside.
+    // What was freed bit by bit is one room.
     let [mut first, second, third] = blocks;
     second.free();
     check();
@@ -337,7 +309,7 @@ fn without_pages_nothing_is_taken_and_nothing_is_lost() {
     // Those that are opened already, then none.
     let mut blocks = os::heap::failing::after(0, take_all);
     assert_eq!(blocks.len(), REGION.opened() * GRANULES * GRANULE / LARGEST);
-    // All that is left, some of it put aside.
+    // All that is left, in parts.
     blocks.pop().unwrap().give_back();
     let parts: Vec<_> = os::heap::failing::after(0, || {
         (0..LARGEST / (8 * SMALL)).map(|_| Filled::take(8 * SMALL, 1)).collect()

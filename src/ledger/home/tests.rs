@@ -16,8 +16,6 @@ pub(in super::super) fn opened() -> MutexGuard<'static, ()> {
         let taken = own::with(|own| take(own, bytes).map(|home| home.give_back(own)));
         assert!(taken.is_some(), "a limit of addresses (ulimit -v)?");
     }
-    // What tests before have left aside lies with what is free beside it.
-    extent::tests::check();
     alone
 }
 
