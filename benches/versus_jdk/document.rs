@@ -103,10 +103,9 @@ impl Row {
 
     fn markdown(&self) -> String {
         let Self { case, jdk, stock, ours, ratio, spread, target, met, measured, machine } = self;
-        let of_target = format!("{target} | {met}");
-        format!(
-            "| {case} | {jdk} | {stock} | {ours} | {ratio} | {spread} | {of_target} | {measured} | {machine} |\n"
-        )
+        let jdk = jdk.to_string();
+        let cells = [case, &jdk, stock, ours, ratio, spread, target, met, measured, machine];
+        format!("| {} |\n", cells.map(String::as_str).join(" | "))
     }
 
     fn parse(line: &str) -> Option<Self> {
@@ -182,8 +181,9 @@ impl Document {
         let kept: Vec<&Row> = rows.iter().filter(|row| !is_in_plan(row)).collect();
         let mut facts = facts(jdks);
         let known: Vec<Fact> = written.lines().filter_map(fact).collect();
-        let machine = letter(&known, &machine())?;
-        facts.push((format!("{MACHINE}{machine}"), self::machine()));
+        let this = this_machine();
+        let machine = letter(&known, &this)?;
+        facts.push((format!("{MACHINE}{machine}"), this));
         for (what, before) in known {
             match facts.iter().find(|(fact, _)| *fact == what) {
                 None => facts.push((what, before)),
@@ -276,7 +276,7 @@ fn letter(facts: &[Fact], machine: &str) -> Result<String, String> {
     known.or(free).ok_or_else(|| format!("docs/{FILE} has figures of 26 machines: remove the file"))
 }
 
-fn machine() -> String {
+fn this_machine() -> String {
     let line = |file: &str, begin: &str| {
         let text = fs::read_to_string(file).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix(begin)).unwrap_or_default();

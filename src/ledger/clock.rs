@@ -27,15 +27,19 @@ static RESTS: AtomicBool = AtomicBool::new(false);
 
 /// Hundredths of a second since some moment; they begin anew after 497 days.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "they begin anew")]
 pub(super) fn now() -> u32 {
     let known = SETTINGS.time.load(Ordering::Relaxed);
-    if known & IS_GOOD == 0 { ask() } else { (known >> 1) as u32 }
+    if known & IS_GOOD == 0 { ask() } else { as_told(known >> 1) }
+}
+
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "they begin anew")]
+fn as_told(hundredths: u64) -> u32 {
+    hundredths as u32
 }
 
 #[cold]
 #[inline(never)]
-#[expect(clippy::cast_possible_truncation, reason = "they begin anew")]
 fn ask() -> u32 {
     let Some(thread) = ENDS.get().filter(|_| IS_ENDED.load(Ordering::Relaxed)) else {
         return exact();
@@ -49,24 +53,26 @@ fn ask() -> u32 {
     if RESTS.swap(false, Ordering::SeqCst) {
         thread.unpark();
     }
-    asked.max(known >> 1) as u32
+    as_told(asked.max(known >> 1))
 }
 
 /// [`now`], but late by nothing: no block has come later.
-#[expect(clippy::cast_possible_truncation, reason = "they begin anew")]
 pub(super) fn exact() -> u32 {
-    hundredths().max(SETTINGS.time.load(Ordering::Relaxed) >> 1) as u32
+    as_told(latest())
+}
+
+fn latest() -> u64 {
+    hundredths().max(SETTINGS.time.load(Ordering::Relaxed) >> 1)
 }
 
 /// Puts the time on by a hundredth, and waits for so long. Blocks that are taken when this has returned are younger
 /// than the time that it returns, and none that was taken before it was called is.
-#[expect(clippy::cast_possible_truncation, reason = "they begin anew")]
 pub(super) fn pass() -> u32 {
-    let last = hundredths().max(SETTINGS.time.load(Ordering::Relaxed) >> 1);
+    let last = latest();
     SETTINGS.time.fetch_max((last + 1) << 1, Ordering::SeqCst);
     // So time is not ahead for long, and who has taken a block just before makes the object that tells what it is.
     thread::sleep(Duration::from_millis(10));
-    last as u32
+    as_told(last)
 }
 
 /// By the kernel's coarse clock, which costs next to nothing when it is in the cache.

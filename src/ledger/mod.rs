@@ -788,17 +788,19 @@ fn is_refused(address: *mut u8) -> bool {
         let gone = BLOCKS.with_gone(address, |gone| *gone);
         return misuse::found(address, &gone.map_or(Wrong::Foreign, Wrong::Twice));
     }
-    let left = home::find(address).and_then(Home::left);
-    let gone = left.map(|Left { block, thread }| {
-        // Where it went is remembered apart, if it is known where it came from.
-        let known = BLOCKS.with_gone(address, |gone| *gone);
-        let of = |block: &Block| (block.site, block.born);
-        let same = |gone: &Gone| of(&gone.block) == of(&block) && gone.thread == thread;
-        known.filter(same).unwrap_or(Gone { block, thread, freed: None })
-    });
-    misuse::found_ours(address, &gone.map_or(Wrong::Foreign, Wrong::Twice));
+    misuse::found_ours(address, &gone_from(address).map_or(Wrong::Foreign, Wrong::Twice));
     // Nobody else has blocks there.
     true
+}
+
+/// The last block at an address of our own, if it is no more.
+fn gone_from(address: *mut u8) -> Option<Gone> {
+    let Left { block, thread } = home::find(address)?.left()?;
+    // Where it went is remembered apart, if it is known where it came from.
+    let known = BLOCKS.with_gone(address, |gone| *gone);
+    let of = |block: &Block| (block.site, block.born);
+    let same = |gone: &Gone| of(&gone.block) == of(&block) && gone.thread == thread;
+    Some(known.filter(same).unwrap_or(Gone { block, thread, freed: None }))
 }
 
 fn tell(address: *mut u8, block: Block, damage: Option<guard::Damage>) {
@@ -864,7 +866,7 @@ fn unreserve(own: &Own, size: Size) {
     }
 }
 
-#[inline(never)] // as `enter_extent`
+#[inline(never)] // apart, so that the plain case does not make room for it
 fn unreserve_taken(own: &Own, bytes: u64) {
     let _ = bits::BUDGET.unreserve_block(own, Amount { bytes, count: 1 });
 }
@@ -886,7 +888,7 @@ fn note(own: &Own, size: Size) {
     }
 }
 
-#[inline(never)] // as `enter_extent`
+#[inline(never)] // apart, so that the plain case does not make room for it
 fn note_taken(own: &Own, bytes: u64) {
     bits::BUDGET.note(own, Amount { bytes, count: 1 });
 }

@@ -160,6 +160,25 @@ fn a_second_release_is_told_and_not_obeyed() {
     }
 }
 
+/// Of a block whose place another one had a moment before.
+#[test]
+fn of_a_second_release_no_other_blocks_way_is_told() {
+    let _alone = alone();
+    let site = intern(&[4711], || Site::new(Vec::new(), 0, Family::Unsafe));
+    let mut born = None;
+    for (site, is_known) in [(site, true), (None, false)] {
+        let address = allocate(&Library, Owner::Library, SMALL, None).unwrap();
+        let entry = home::find(address).unwrap().entry();
+        let block = entry.look().unwrap();
+        let (first, born) = *born.get_or_insert((address, block.born));
+        assert_eq!(address, first);
+        entry.enter(&Block { site, born, ..block });
+        // SAFETY: a live block of this thread's, not used again.
+        assert_eq!(unsafe { free(&Library, address) }, Ok(true));
+        assert_eq!(gone_from(address).unwrap().freed.is_some(), is_known);
+    }
+}
+
 #[test]
 fn an_address_within_a_block_of_our_own_is_told_and_nothing_happens() {
     let _alone = alone();
