@@ -328,6 +328,13 @@ impl Budget {
         self.note(own, Amount { bytes: new, count: 1 });
     }
 
+    /// A block has been taken out twice by [`Budget::untally`].
+    #[cold]
+    pub(crate) fn tally_again(&self, own: &Own, bytes: u64) {
+        self.history.came_twice(Amount { bytes, count: 1 });
+        self.tally(own, bytes);
+    }
+
     #[cold]
     fn note_told(&self) {
         self.note_now(self.reserved(), self.taken.told());

@@ -6,7 +6,7 @@
 
 use super::guard::Damage;
 use super::site::{self, Frame, Site};
-use super::{Block, SiteId, clock};
+use super::{Block, SiteId, Size, clock};
 use crate::os;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -89,6 +89,8 @@ impl Gone {
 pub(super) enum Wrong {
     /// It is the second one.
     Twice(Gone),
+    /// Two threads have freed it at the same moment, as it turns out later.
+    AtOnce(Size),
     /// No such block was ever in the books, or it has been forgotten.
     Foreign,
     /// Its bytes were written to beyond its ends.
@@ -180,6 +182,14 @@ impl fmt::Display for Told<'_> {
                     }
                 }
                 taken(f, &gone.block)
+            }
+            Wrong::AtOnce(size) => {
+                let bytes = size.bytes();
+                writeln!(
+                    f,
+                    "offheap: double free of {address:p}, a block of {bytes} bytes, by two threads at the same moment; \
+                     it is freed once"
+                )
             }
             Wrong::Foreign => {
                 writeln!(

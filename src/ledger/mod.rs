@@ -49,6 +49,7 @@ use sample::Doubled;
 pub(crate) use sample::{at_most, sample_every, sample_mean};
 use settings::SETTINGS;
 pub use site::{Family, Frame, Origin, Pool, Site, SiteId, Tracer, intern, set_tracer};
+use slab::Slot;
 pub use sum::{FamilySum, OriginSum, PoolSum, SiteSum, Sums, ThreadSum, sums};
 
 /// Whose allocator a block came from.
@@ -195,6 +196,8 @@ impl Size {
     const OTHERS: u64 = 1 << 62;
     const GUARDED: u64 = 1 << 61;
     const TALLIED: u64 = 1 << 55;
+    /// Where [`Size::packed`] has that.
+    const PACKED_TALLIED: u64 = Self::TALLIED >> Self::SAMPLED << Self::PACKED_KIND;
     /// Of a block of our own the bytes have 25 bits, its owner is known, and it is not guarded: so 38 bits
     /// say all, and leave 26 to its entry.
     const PACKED: u64 = ((1 << 30) - 1) | (0xFF << Self::PACKED_HIGH);
@@ -532,7 +535,7 @@ unsafe fn renew<A: Allocator>(
     let (owner, bytes) = (size.owner(), size.asked());
     match out {
         Out::Home(home, _) if home.resize(bytes) => {
-            home.entry().enter(&Block::new(size));
+            home.entry().enter_again(&Block::new(size));
             return Ok(address);
         }
         Out::Table(old) if !old.size.is_guarded() => {
@@ -614,14 +617,26 @@ pub(crate) unsafe fn free_plain(own: &Own, address: *mut u8) -> Option<()> {
 #[inline(always)]
 fn free_own(own: &Own, address: *mut u8, home: Home) -> bool {
     match home {
-        // As in `take_own`.
-        Home::Slot(slot) => leave_own(own, address, Home::Slot(slot)),
-        extent @ Home::Extent(_) => leave_extent(own, address, extent),
+        Home::Slot(slot) => leave_slot(own, address, slot),
+        extent @ Home::Extent(_) => leave_claimed(own, address, extent),
     }
 }
 
+/// [`free_own`] of a slot: by the owner of its span in a few instructions.
 #[inline(always)]
-fn leave_own(own: &Own, address: *mut u8, home: Home) -> bool {
+fn leave_slot(own: &Own, address: *mut u8, slot: Slot) -> bool {
+    let Some(size) = slot.free(own) else { return leave_claimed(own, address, Home::Slot(slot)) };
+    // Only this thread can take it again.
+    if slot.entry().site().is_some() {
+        remember(address, Home::Slot(slot));
+    }
+    bits::BUDGET.untally(own, size.bytes().cast_unsigned());
+    true
+}
+
+/// [`free_own`] of a block that whoever frees it has to claim.
+#[inline(never)]
+fn leave_claimed(own: &Own, address: *mut u8, home: Home) -> bool {
     let Some(size) = home.claim(address, os::thread_id_of(own)) else { return false };
     if home.entry().site().is_some() {
         remember(address, home);
@@ -631,9 +646,12 @@ fn leave_own(own: &Own, address: *mut u8, home: Home) -> bool {
     true
 }
 
-#[inline(never)]
-fn leave_extent(own: &Own, address: *mut u8, extent: Home) -> bool {
-    leave_own(own, address, extent)
+/// Two threads have freed a block at the same moment, one of them the owner of its span, and each has taken it out of
+/// the budget.
+#[cold]
+fn freed_at_once(address: *mut u8, size: Size) {
+    bits::BUDGET.tally_again(own::get(), size.bytes().cast_unsigned());
+    misuse::found_ours(address, &Wrong::AtOnce(size));
 }
 
 /// Remembers where a block goes of which it is known where it came from.
@@ -740,7 +758,7 @@ impl Out {
     /// Nothing has happened to it after all.
     fn put_back(self, address: *mut u8) {
         match self {
-            Self::Home(home, block) => home.entry().enter(&block),
+            Self::Home(home, block) => home.entry().enter_again(&block),
             Self::Table(block) => enter_again(address, block),
         }
     }

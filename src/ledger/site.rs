@@ -1,14 +1,14 @@
 //! Where blocks are taken: the stacks of sampled allocations, each kept once.
 
 use super::sample::{self, Doubled};
-use core::num::NonZeroU32;
+use core::num::NonZeroU16;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 /// More sites than any program has that one would want to read about. Blocks of further ones are
 /// counted, and have no site.
-const MOST: usize = 1 << 16;
+const MOST: usize = u16::MAX as usize;
 
 /// What kind of memory a block is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -201,20 +201,20 @@ const UNKNOWN: u64 = u64::MAX;
 
 /// The name of a site in a block's entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SiteId(NonZeroU32);
+pub struct SiteId(NonZeroU16);
 
 impl SiteId {
     /// As [`SiteId::of_number`] takes it; not 0.
-    pub(super) fn number(self) -> u32 {
+    pub(super) fn number(self) -> u16 {
         self.0.get()
     }
 
-    pub(super) fn of_number(number: u32) -> Option<Self> {
-        NonZeroU32::new(number).map(Self)
+    pub(super) fn of_number(number: u16) -> Option<Self> {
+        NonZeroU16::new(number).map(Self)
     }
 
     fn index(self) -> usize {
-        usize::try_from(self.0.get()).unwrap_or(0).saturating_sub(1)
+        usize::from(self.0.get()) - 1
     }
 }
 
@@ -288,7 +288,7 @@ pub fn intern(key: &[u64], describe: impl FnOnce() -> Site) -> Option<SiteId> {
         return None;
     }
     sites.all.push(site);
-    let id = SiteId(u32::try_from(sites.all.len()).ok().and_then(NonZeroU32::new)?);
+    let id = SiteId(u16::try_from(sites.all.len()).ok().and_then(NonZeroU16::new)?);
     sites.by_key.insert(key.into(), id);
     Some(id)
 }

@@ -2,9 +2,13 @@
 
 use super::*;
 use crate::os::heap::failing;
+use core::hint;
+use core::sync::atomic::{AtomicPtr, AtomicUsize};
 use core::time::Duration;
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::MutexGuard;
+use std::thread;
 
 fn alone() -> MutexGuard<'static, ()> {
     home::tests::opened()
@@ -81,6 +85,58 @@ fn a_block_is_reserved_while_it_lives_and_goes_back_to_its_owner() {
         assert_eq!(unsafe { free(&allocator, block) }, Ok(true));
         let asked = [("allocate", owner), ("reallocate", owner), ("free", owner)];
         assert_eq!(*allocator.0.borrow(), asked);
+    }
+}
+
+/// By the owner of its span and by another thread, as near to one moment as can be.
+#[test]
+fn a_block_that_two_threads_free_at_once_is_free_once_and_told_once() {
+    let _alone = alone();
+    const ROUNDS: usize = 20_000;
+    let take = || allocate(&Library, Owner::Library, SMALL, None).unwrap();
+    let told = misuses();
+    // What the owner has taken, and of how many the other has freed theirs.
+    let (block, freed) = (AtomicPtr::<u8>::default(), AtomicUsize::new(0));
+    let (block, freed) = (&block, &freed);
+    thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            for round in 1..=ROUNDS {
+                let theirs = loop {
+                    match block.swap(ptr::null_mut(), Ordering::Acquire) {
+                        theirs if theirs.is_null() => hint::spin_loop(),
+                        theirs => break theirs,
+                    }
+                };
+                // SAFETY: a block of the books, which nobody uses; whether it is live is what is looked at.
+                assert_eq!(unsafe { free(&Library, theirs) }, Ok(true));
+                freed.store(round, Ordering::Release);
+            }
+        });
+        let owner = scope.spawn(|| {
+            for round in 1..=ROUNDS {
+                let mine = take();
+                block.store(mine, Ordering::Release);
+                while !block.load(Ordering::Relaxed).is_null() {
+                    hint::spin_loop();
+                }
+                // SAFETY: as above.
+                assert_eq!(unsafe { free(&Library, mine) }, Ok(true));
+                while freed.load(Ordering::Acquire) < round {
+                    hint::spin_loop();
+                }
+            }
+        });
+        // Until they have ended, and not only done their work: then their spans are others'.
+        let _ = [other, owner].map(|thread| thread.join().unwrap());
+    });
+    // What both have freed turns out by the time that the slot is taken again. These are more than lie in the owner's
+    // last span, and in those that are kept.
+    let blocks: Vec<_> = (0..1 << 14).map(|_| take()).collect();
+    assert_eq!(misuses() - told, ROUNDS as u64);
+    assert_eq!(blocks.iter().collect::<HashSet<_>>().len(), blocks.len());
+    for block in blocks {
+        // SAFETY: a live block of this thread's, not used again.
+        assert_eq!(unsafe { free(&Library, block) }, Ok(true));
     }
 }
 

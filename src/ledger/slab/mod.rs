@@ -5,8 +5,8 @@
 //! and a program that writes beyond a block, or to one that it has freed, does not reach the books.
 //!
 //! Slots of a size class lie in *spans*. A thread owns one span of each class that it takes from, and
-//! takes from it and gives back to it without any other thread's knowing. Everybody else gives back by one
-//! compare-and-swap ([`shared`]). A span that is used up has no owner; when a quarter of it is free again
+//! takes from it and gives back to it without any other thread's knowing, and without a locked instruction
+//! ([`entry`](super::entry)). Everybody else gives back by one compare-and-swap ([`shared`]). A span that is used up has no owner; when a quarter of it is free again
 //! it is in its class's list, for the next thread that needs one; when all of it is, any class may have it,
 //! but for a few that each class keeps. Its memory goes back to the kernel when nobody has wanted it for a
 //! while ([`background`]).
@@ -14,6 +14,7 @@
 //! The addresses are set aside by [`open`] at once. What does not fit, and what is larger than
 //! [`class::LARGEST`], is not taken here.
 
+mod chain;
 mod class;
 mod region;
 mod shared;
@@ -23,9 +24,11 @@ use super::entry::Entry;
 use super::home::locked;
 use super::{Block, Size, background, clock};
 use crate::error::Errno;
+use crate::os;
 use crate::own::{self, Own};
 pub(super) use class::LARGEST;
 use class::{CLASSES, Class};
+use core::cell::Cell;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use region::REGION;
 use span::{Place, Span};
@@ -90,12 +93,25 @@ impl Slot {
         self.place.entry(self.index)
     }
 
+    /// The chain of the thread whose own that is, if it owns the slot's span.
+    #[inline]
+    fn chain(self, own: &Own) -> Option<&Cell<u32>> {
+        let mine = own.spans.get(self.place.class_number())?;
+        self.place.is_owned(mine).then_some(&mine.chain)
+    }
+
+    /// Frees the block in it, in the case that is plain and common: it has taken no room from a limit, and its span
+    /// is the thread's whose own that is. `None` is any other case, and nothing was done.
+    #[inline]
+    pub(super) fn free(self, own: &Own) -> Option<Size> {
+        self.place.free(self.index, os::thread_id_of(own), self.chain(own)?)
+    }
+
     /// Takes the block at the slot's address out of the books: it is freed by `thread`, or moved. `None`:
     /// there is none.
-    #[inline]
     pub(super) fn claim(self, address: *mut u8, thread: u32) -> Option<Size> {
         let entry = self.entry();
-        let size = entry.claim(thread)?;
+        let size = entry.claim_slot(thread)?;
         // While the caller was on his way from the address to here, a program that frees twice may have
         // had the span put to another use. Now it can't be.
         if self.address() == address {
@@ -110,18 +126,14 @@ impl Slot {
         self.place.suits(bytes)
     }
 
-    /// Gives the memory back, by the thread whose own that is. The block is not in the books, and the
-    /// caller's.
-    #[inline]
+    /// Gives the memory back, by the thread whose own that is. The block was claimed.
     pub(super) fn give_back(self, own: &Own) {
-        let mine = own.spans.get(self.place.class_number());
-        match mine.filter(|mine| self.place.is_owned(mine)) {
-            Some(mine) => self.place.put(self.index, &mine.chain),
+        match self.chain(own) {
+            Some(chain) => self.place.put(self.index, chain),
             None => self.give_back_to_another(),
         }
     }
 
-    #[cold]
     fn give_back_to_another(self) {
         let done = self.place.put_shared(self.index);
         if done.lists {
@@ -154,7 +166,7 @@ fn take_elsewhere(own: &Own, class: usize) -> Option<Slot> {
     let slot = |place: Place| Some(Slot { place, index: place.take(&mine.chain)? });
     if let Some(place) = Place::owned(mine) {
         if !place.leave_empty() {
-            mine.chain.set(place.take_shared());
+            place.take_shared(&mine.chain);
             return slot(place);
         }
         Place::disown(mine);
@@ -167,7 +179,7 @@ fn take_elsewhere(own: &Own, class: usize) -> Option<Slot> {
     let listed = listed(of).pop();
     let place = match listed {
         Some(place) => {
-            mine.chain.set(place.adopt());
+            place.adopt(&mine.chain);
             place
         }
         None => begin(of)?,
@@ -381,5 +393,7 @@ pub(super) fn decay() {
     }
 }
 
+#[cfg(all(test, loom))]
+mod models;
 #[cfg(test)]
 mod tests;

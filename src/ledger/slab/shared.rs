@@ -24,7 +24,7 @@ impl Word {
         (self.0 & Self::HEAD) as u32
     }
 
-    /// Slots in the chain.
+    /// Slots in the chain; while nobody owns the span, those that the last owner has left, too.
     pub(super) fn count(self) -> u32 {
         (self.0 >> Self::COUNT & Self::HEAD) as u32
     }
@@ -62,6 +62,12 @@ pub(super) struct Done {
 pub(super) struct Shared(AtomicU64);
 
 impl Shared {
+    /// Of a span that has an owner, who has given all.
+    #[cfg(all(test, loom))]
+    pub(super) fn owned() -> Self {
+        Self(AtomicU64::new(Word::OWNED))
+    }
+
     pub(super) fn now(&self) -> Word {
         Word(self.0.load(Ordering::Acquire))
     }
@@ -92,22 +98,15 @@ impl Shared {
         done
     }
 
-    /// Puts a chain of `count` slots before those that are there. `link` is told which is the first of
-    /// those, to let the last of the chain lead to it; perhaps more than once, but never when the slots are
-    /// the caller's no more. The span becomes listed if nobody owns it and so many as `enough` says are
-    /// there, then.
-    pub(super) fn push(
-        &self,
-        first: u32,
-        count: u32,
-        link: impl Fn(u32),
-        enough: impl Fn() -> u32,
-    ) -> Done {
+    /// Puts a slot before those that are there. `link` is told which is the first of those, to let the slot
+    /// lead to it; perhaps more than once, but never when the slot is the caller's no more. The span becomes
+    /// listed if nobody owns it and so many as `enough` says are there, then.
+    pub(super) fn push(&self, slot: u32, link: impl Fn(u32), enough: impl Fn() -> u32) -> Done {
         self.update(|word| {
             link(word.head());
-            let all = word.count() + count;
+            let all = word.count() + 1;
             let lists = !word.is_owned() && !word.is_listed() && all >= enough();
-            let word = word.with(first, all);
+            let word = word.with(slot, all);
             Done { now: word.set(Word::LISTED, lists || word.is_listed()), lists }
         })
     }
@@ -123,12 +122,14 @@ impl Shared {
         self.change(|word| (word.count() == 0).then(|| without(word))).is_ok()
     }
 
-    /// Its owner is its owner no more. It becomes listed if so many as `enough` are there.
-    pub(super) fn disown(&self, enough: u32) -> Done {
+    /// Its owner is its owner no more, and leaves `count` slots of his own. It becomes listed if so many as
+    /// `enough` are there.
+    pub(super) fn disown(&self, count: u32, enough: u32) -> Done {
         self.update(|word| {
-            let lists = word.count() >= enough;
-            let now = word.set(Word::OWNED, false).set(Word::LISTED, lists).next_version();
-            Done { now, lists }
+            let all = word.count() + count;
+            let word = word.with(word.head(), all).set(Word::OWNED, false).next_version();
+            let lists = all >= enough;
+            Done { now: word.set(Word::LISTED, lists), lists }
         })
     }
 
@@ -142,124 +143,6 @@ impl Shared {
     pub(super) fn reset(&self) {
         self.replace(|word| {
             word.with(0, 0).set(Word::OWNED, false).set(Word::LISTED, false).next_version()
-        });
-    }
-}
-
-#[cfg(all(test, loom))]
-mod models {
-    //! `RUSTFLAGS="--cfg loom" cargo test --release --lib loom`.
-
-    use super::*;
-    use loom::sync::Arc;
-    use loom::sync::atomic::{AtomicU32, AtomicUsize};
-    use loom::thread::{self, JoinHandle};
-
-    /// A span of few slots, its chain and its class's list.
-    struct Span {
-        shared: Shared,
-        next: [AtomicU32; 4],
-        listed: AtomicUsize,
-    }
-
-    impl Span {
-        fn owned() -> Arc<Self> {
-            let shared = Shared(AtomicU64::new(Word::OWNED));
-            let next = [(); 4].map(|()| AtomicU32::new(0));
-            Arc::new(Self { shared, next, listed: AtomicUsize::new(0) })
-        }
-
-        fn give_back(&self, slot: u32, enough: u32) -> Done {
-            let link = |head| self.next[slot as usize].store(head, Ordering::Relaxed);
-            let done = self.shared.push(slot + 1, 1, link, || enough);
-            if done.lists {
-                self.listed.fetch_add(1, Ordering::Relaxed);
-            }
-            done
-        }
-
-        /// Two threads that each give a slot back.
-        fn givers(span: &Arc<Self>, enough: u32) -> [JoinHandle<Done>; 2] {
-            [0, 1].map(|slot| {
-                let span = span.clone();
-                thread::spawn(move || span.give_back(slot, enough))
-            })
-        }
-
-        /// The slots of a chain, and 1.
-        fn chain(&self, word: Word) -> Vec<u32> {
-            let mut slots = Vec::new();
-            let mut slot = word.head();
-            while slot != 0 {
-                slots.push(slot);
-                slot = self.next[slot as usize - 1].load(Ordering::Relaxed);
-            }
-            assert_eq!(slots.len(), word.count() as usize);
-            slots.sort_unstable();
-            slots
-        }
-    }
-
-    #[test]
-    fn loom_slots_that_are_given_back_are_all_taken_once() {
-        loom::model(|| {
-            let span = Span::owned();
-            let givers = Span::givers(&span, 9);
-            let mut taken = span.chain(span.shared.take_all());
-            let _ = givers.map(|giver| giver.join().unwrap());
-            taken.extend(span.chain(span.shared.take_all()));
-            taken.sort_unstable();
-            assert_eq!(taken, [1, 2]);
-        });
-    }
-
-    #[test]
-    fn loom_a_slot_that_is_given_back_is_its_next_owners_at_once() {
-        loom::model(|| {
-            let span = Span::owned();
-            let giver = {
-                let span = span.clone();
-                thread::spawn(move || span.give_back(0, 9).lists)
-            };
-            // By a change of the word: the model checker does not try all there is before a look at it.
-            if span.shared.take_all().head() == 1 {
-                // Its owner puts it into a chain of his own.
-                span.next[0].store(7, Ordering::Relaxed);
-                giver.join().unwrap();
-                assert_eq!(span.next[0].load(Ordering::Relaxed), 7);
-            } else {
-                giver.join().unwrap();
-            }
-        });
-    }
-
-    #[test]
-    fn loom_a_span_that_loses_its_owner_is_listed_once_when_enough_is_there() {
-        loom::model(|| {
-            let span = Span::owned();
-            let givers = Span::givers(&span, 2);
-            if !span.shared.disown_empty() {
-                let done = span.shared.disown(2);
-                if done.lists {
-                    span.listed.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-            let _ = givers.map(|giver| giver.join().unwrap());
-            assert_eq!(span.listed.load(Ordering::Relaxed), 1);
-            let word = span.shared.adopt();
-            assert!(word.is_listed() && !word.is_owned());
-            assert_eq!(span.chain(word), [1, 2]);
-            assert!(span.shared.now().is_owned());
-        });
-    }
-
-    #[test]
-    fn loom_who_gives_the_last_slot_back_knows() {
-        loom::model(|| {
-            let span = Span::owned();
-            span.shared.disown_empty();
-            let last = Span::givers(&span, 1).map(|giver| giver.join().unwrap().now.count() == 2);
-            assert!(last[0] != last[1]);
         });
     }
 }

@@ -1,10 +1,11 @@
 //! A span: slots of one size class side by side, and an entry for each.
 
+use super::chain;
 use super::class::{self, Class, SPAN};
 use super::region::REGION;
 use super::shared::{Done, Shared};
-use crate::ledger::Block;
 use crate::ledger::entry::Entry;
+use crate::ledger::{Block, Size, freed_at_once};
 use crate::own;
 use core::cell::Cell;
 use core::ptr;
@@ -44,6 +45,8 @@ struct Owners {
     fresh: AtomicU32,
     /// Entries from here on have told nothing when it came to use.
     told: AtomicU32,
+    /// The chain that the last owner has left; 0 while there is one.
+    left: AtomicU32,
 }
 
 #[repr(C, align(64))]
@@ -123,7 +126,7 @@ impl Place {
     /// Puts an unused span to use; the calling thread owns it.
     pub(super) fn begin(number: usize, class: &'static Class) -> Option<Self> {
         let span = REGION.span(number)?;
-        let Owners { fresh, told } = &span.owners;
+        let Owners { fresh, told, .. } = &span.owners;
         let mut tell = fresh.load(Ordering::Relaxed).max(told.load(Ordering::Relaxed));
         let before = span.all.class.load(Ordering::Relaxed).cast_const();
         if !ptr::eq(before, class) {
@@ -154,6 +157,9 @@ impl Place {
     /// change anything of it.
     pub(super) fn end(self) {
         let Self(span) = self;
+        // Nobody needs the chain, but the entries tell what is so.
+        self.settle(span.others.shared.now().head(), &Cell::new(0));
+        span.owners.left.store(0, Ordering::Relaxed);
         span.all.slots.store(ptr::null_mut(), Ordering::Release);
         span.others.shared.reset();
     }
@@ -232,11 +238,7 @@ impl Place {
     /// A slot, of the owner's chain if there is one; the owner only.
     #[inline]
     pub(super) fn take(self, chain: &Cell<u32>) -> Option<u32> {
-        if let Some(index) = chain.get().checked_sub(1) {
-            chain.set(self.entry(index).next());
-            return Some(index);
-        }
-        self.take_fresh()
+        chain::pop(chain, |index| self.entry(index)).or_else(|| self.take_fresh())
     }
 
     #[inline(never)]
@@ -250,9 +252,9 @@ impl Place {
         is_there.then_some(index)
     }
 
-    /// What others have given back, as a chain; the owner only.
-    pub(super) fn take_shared(self) -> u32 {
-        self.0.others.shared.take_all().head()
+    /// What others have given back goes into the owner's chain; the owner only.
+    pub(super) fn take_shared(self, chain: &Cell<u32>) {
+        self.settle(self.0.others.shared.take_all().head(), chain);
     }
 
     /// The owner, who has used it up, gives it up; false if others have given something back.
@@ -262,35 +264,45 @@ impl Place {
 
     /// The owner gives it up with all that is free in it, that in his chain too.
     pub(super) fn leave(self, chain: u32) -> Done {
-        let (mut count, mut last) = (0, 0);
-        let mut slot = chain;
-        while let Some(index) = slot.checked_sub(1) {
-            (count, last) = (count + 1, index);
-            slot = self.entry(index).next();
-        }
-        if count > 0 {
-            let link = |head| self.entry(last).set_next(head);
-            self.0.others.shared.push(chain, count, link, || 0);
-        }
-        self.0.others.shared.disown(self.enough())
+        let (left, count) = chain::leave(chain, |index| self.entry(index));
+        self.0.owners.left.store(left, Ordering::Relaxed);
+        self.0.others.shared.disown(count, self.enough())
     }
 
-    /// A span of the list becomes the caller's; the chain of its slots.
-    pub(super) fn adopt(self) -> u32 {
-        self.0.others.shared.adopt().head()
+    /// A span of the list becomes the caller's, and its slots go into his chain, which is empty.
+    pub(super) fn adopt(self, chain: &Cell<u32>) {
+        let given = self.0.others.shared.adopt();
+        chain.set(self.0.owners.left.load(Ordering::Relaxed));
+        self.0.owners.left.store(0, Ordering::Relaxed);
+        self.settle(given.head(), chain);
     }
 
-    /// Gives a slot back, whose entry is not live, into the owner's chain; the owner.
+    /// Puts slots that others have given back into the owner's chain; whoever is alone with both.
+    fn settle(self, given: u32, chain: &Cell<u32>) {
+        let twice = chain::settle(given, chain, |index| self.entry(index));
+        // When all chains are whole: it may take blocks itself.
+        twice.into_iter().for_each(|(index, size)| freed_at_once(self.address(index), size));
+    }
+
+    /// [`Entry::free`], by the owner, who is that thread.
     #[inline]
+    pub(super) fn free(self, index: u32, thread: u32, chain: &Cell<u32>) -> Option<Size> {
+        let size = self.entry(index).free(thread, chain.get())?;
+        chain.set(index + 1);
+        Some(size)
+    }
+
+    /// Gives a slot back, whose block was claimed, into the owner's chain; the owner.
     pub(super) fn put(self, index: u32, chain: &Cell<u32>) {
-        self.entry(index).set_next(chain.get());
+        // Who claims a block finds out whether it is freed twice.
+        let _ = self.entry(index).settle(chain.get());
         chain.set(index + 1);
     }
 
-    /// Gives a slot back, whose entry is not live; anybody.
+    /// Gives a slot back, whose block was claimed; anybody.
     pub(super) fn put_shared(self, index: u32) -> Done {
-        let link = |head| self.entry(index).set_next(head);
-        self.0.others.shared.push(index + 1, 1, link, || self.enough())
+        let link = |head| self.entry(index).give(head);
+        self.0.others.shared.push(index + 1, link, || self.enough())
     }
 
     /// With so many slots given back it is worth while to own the span again: with the fresh ones that

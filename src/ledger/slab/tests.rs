@@ -1,4 +1,5 @@
 use super::*;
+use crate::bits::Reservation;
 use crate::ledger::home::tests::{Chance, opened, pass_on};
 use crate::ledger::{Family, Owner};
 use crate::os::{self, pagemap::Pagemap};
@@ -8,17 +9,32 @@ use std::collections::HashSet;
 use std::sync::mpsc::channel;
 use std::thread;
 
-/// [`take`] and [`Slot::give_back`], by the calling thread.
+/// [`take`], by the calling thread.
 fn take(bytes: usize) -> Option<Slot> {
     own::with(|own| super::take(own, bytes))
 }
 
-fn give_back(slot: Slot) {
-    own::with(|own| slot.give_back(own));
+/// As `Unsafe.freeMemory` does it; the block's size, if there is one.
+fn free(slot: Slot) -> Option<Size> {
+    own::with(|own| {
+        slot.free(own).or_else(|| {
+            let size = slot.claim(slot.address(), os::thread_id())?;
+            slot.give_back(own);
+            Some(size)
+        })
+    })
 }
 
+/// Blocks that have taken room from a limit, and such as have not, go different ways.
 fn block(bytes: usize) -> Block {
-    Block::new(Size::new(bytes, Owner::Library, Some(Family::C)).unwrap())
+    let size = Size::new(bytes, Owner::Library, Some(Family::C)).unwrap();
+    Block::new(if bytes.is_multiple_of(3) { size } else { size.reserved_as(Reservation::Tallied) })
+}
+
+/// A slot with a live block in it.
+fn live_in(slot: Slot, bytes: usize) -> Slot {
+    slot.entry().enter(&block(bytes));
+    slot
 }
 
 /// A block of so many bytes, each of which has this value.
@@ -31,8 +47,7 @@ struct Filled {
 
 impl Filled {
     fn take(bytes: usize, value: u8) -> Self {
-        let slot = take(bytes).unwrap();
-        slot.entry().enter(&block(bytes));
+        let slot = live_in(take(bytes).unwrap(), bytes);
         // SAFETY: a slot of ours, of so many bytes at least.
         unsafe { slot.address().write_bytes(value, bytes) };
         Self { address: slot.address().expose_provenance(), bytes, value }
@@ -50,9 +65,8 @@ impl Filled {
             core::slice::from_raw_parts(core::ptr::with_exposed_provenance::<u8>(address), bytes)
         };
         assert!(content.iter().all(|byte| *byte == value), "{self:x?} was written to");
-        let size = self.slot().claim(self.slot().address(), 1).unwrap();
+        let size = free(self.slot()).unwrap();
         assert_eq!((size.asked(), size.family()), (bytes, Some(Family::C)));
-        give_back(self.slot());
     }
 }
 
@@ -100,17 +114,17 @@ fn an_address_leads_to_its_slot_and_no_other_does() {
 fn a_block_is_freed_once_whoever_tries() {
     let _alone = opened();
     for _ in 0..1000 {
-        let own = Filled::take(48, 1);
+        let block = Filled::take(48, 1);
         let claims = thread::scope(|scope| {
             let claim =
-                |by| scope.spawn(move || own.slot().claim(own.slot().address(), by).is_some());
+                |by| scope.spawn(move || block.slot().claim(block.slot().address(), by).is_some());
             [1, 2].map(claim).map(|claim| claim.join().unwrap())
         });
         assert!(claims[0] != claims[1]);
-        let left = own.slot().entry().left().unwrap();
+        let left = block.slot().entry().left().unwrap();
         assert_eq!((left.block.size.asked(), left.thread), (48, if claims[0] { 1 } else { 2 }));
-        assert!(own.slot().entry().look().is_none());
-        give_back(own.slot());
+        assert!(block.slot().entry().look().is_none());
+        own::with(|own| block.slot().give_back(own));
     }
 }
 
@@ -247,7 +261,7 @@ fn memory_that_is_all_free_serves_other_sizes_at_once() {
         if let Some(left) = slot.entry().left() {
             assert!(slot.suits(left.block.size.asked()), "{}", left.block.size.asked());
         }
-        give_back(slot);
+        free(live_in(slot, 3000)).unwrap();
     }
 }
 
@@ -265,8 +279,7 @@ fn what_is_told_of_slots_that_lay_elsewhere_is_forgotten_whatever_came_between()
             }
             for _ in 0..count {
                 let slot = Slot { place, index: place.take(&Cell::new(0)).unwrap() };
-                slot.entry().enter(&block(bytes));
-                slot.claim(slot.address(), 1).unwrap();
+                live_in(slot, bytes).claim(slot.address(), 1).unwrap();
                 place.put_shared(slot.index);
             }
             place.leave(0);
@@ -286,11 +299,11 @@ fn without_pages_nothing_is_taken_and_nothing_is_lost() {
     thread::spawn(|| {
         let blocks: Vec<_> = os::heap::failing::after(0, || {
             // Those that are opened already, then none.
-            (0..MOST_TAKEN).map_while(|_| take(LARGEST)).collect()
+            (0..MOST_TAKEN).map_while(|_| Some(live_in(take(LARGEST)?, LARGEST))).collect()
         });
         assert!(blocks.len() < MOST_TAKEN);
-        let more = take(LARGEST).unwrap();
-        blocks.into_iter().chain([more]).for_each(give_back);
+        let more = live_in(take(LARGEST).unwrap(), LARGEST);
+        blocks.into_iter().chain([more]).for_each(|slot| assert!(free(slot).is_some()));
     })
     .join()
     .unwrap();
