@@ -4,9 +4,8 @@ use super::*;
 use crate::os::heap::failing;
 use core::time::Duration;
 use std::cell::RefCell;
-use std::sync::MutexGuard;
 
-fn alone() -> MutexGuard<'static, ()> {
+fn alone() -> home::tests::Alone {
     home::tests::opened()
 }
 
