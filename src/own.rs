@@ -9,6 +9,9 @@ use core::ptr;
 /// No thread has this part, or the one before it.
 pub(crate) const NO_PART: u32 = u32::MAX;
 
+/// The thread keeps no extent, whatever it gives back.
+pub(crate) const KEEPS_NONE: u32 = u32::MAX;
+
 /// So many kinds of spans there may be.
 pub(crate) const SPANS: usize = 40;
 
@@ -21,8 +24,18 @@ pub(crate) struct Own {
     pub(crate) id: Cell<u32>,
     /// `ledger::sample`: bytes to the thread's next sampling point; 0 before the first use.
     pub(crate) to_point: Cell<u64>,
+    /// `ledger::extent`: what the thread has given back last, and keeps.
+    pub(crate) kept: Kept,
     /// `ledger::slab`: the span of each size class.
     pub(crate) spans: [Span; SPANS],
+}
+
+/// An extent that a thread keeps: the number of its first granule, and how many it has. Of none that is 0; it is
+/// [`KEEPS_NONE`] before the thread has begun to keep any, and when it ends.
+#[repr(C, align(16))] // so that no span lies in two cache lines
+pub(crate) struct Kept {
+    pub(crate) first: Cell<u32>,
+    pub(crate) granules: Cell<u32>,
 }
 
 /// A span that a thread owns, if any, and the chain of the slots in it that the thread has given back.
@@ -56,6 +69,7 @@ impl Own {
             part: Cell::new(NO_PART),
             id: Cell::new(0),
             to_point: Cell::new(0),
+            kept: Kept { first: Cell::new(0), granules: Cell::new(KEEPS_NONE) },
             spans: [const { Span { at: Cell::new(ptr::null()), chain: Cell::new(0) } }; SPANS],
         }
     }

@@ -7,7 +7,7 @@ use super::slab::{self, Slot};
 use super::{Block, Size};
 use crate::error::Errno;
 use crate::os;
-use crate::own::Own;
+use crate::own::{self, Own};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where a block of our own lies.
@@ -29,6 +29,30 @@ pub(super) fn open() {
 /// A lock under which no step panics.
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives up what a thread has of this memory when it ends.
+struct AtEnd;
+
+thread_local! {
+    static AT_END: AtEnd = const { AtEnd };
+}
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        // Other destructors that come after this one may still take blocks, elsewhere.
+        own::with(|own| {
+            slab::leave(own);
+            extent::leave(own);
+        });
+    }
+}
+
+/// Whether what the calling thread has from here on is given up when it ends. When it is ending it is too late for
+/// that.
+#[cold]
+pub(super) fn is_left_at_end() -> bool {
+    AT_END.try_with(|_| ()).is_ok()
 }
 
 /// Whether a block of so many bytes may be one of our own.
@@ -118,7 +142,7 @@ impl Home {
     pub(super) fn give_back(self, own: &Own) {
         match self {
             Self::Slot(slot) => slot.give_back(own),
-            Self::Extent(extent) => extent.give_back(),
+            Self::Extent(extent) => extent.give_back(own),
         }
     }
 }

@@ -7,10 +7,9 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize};
 use core::time::Duration;
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::sync::MutexGuard;
 use std::thread;
 
-fn alone() -> MutexGuard<'static, ()> {
+fn alone() -> home::tests::Alone {
     home::tests::opened()
 }
 

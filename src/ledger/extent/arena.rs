@@ -135,12 +135,12 @@ impl Arena {
         });
     }
 
-    /// Whether a granule lies in a used extent, and does not begin it.
+    /// Whether a granule lies in a live block, and does not begin it.
     pub(super) fn is_inside(&self, granule: usize) -> bool {
         let mut is_inside = false;
         each(granule / GRANULES, |first, extent| {
-            is_inside = first < granule && granule < first + extent.granules() && !extent.is_free();
             if granule < first + extent.granules() {
+                is_inside = first < granule && extent.entry.look().is_some();
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(())

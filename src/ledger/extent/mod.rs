@@ -5,19 +5,21 @@
 //! memory and found by the address. A thread takes from the arena that its number falls to, under a lock,
 //! and the extent goes back to the one it came from. What is free is found by [`fit`], lies together with
 //! what is free beside it, and is taken again from its low end. So a program that takes and frees over and over, of
-//! whatever sizes, stays on memory that its processor has at hand.
+//! whatever sizes, stays on memory that its processor has at hand. The last one that a thread has given back it
+//! keeps for a while ([`kept`]): to take the same size again needs no lock.
 //!
 //! Free memory goes back to the kernel when nobody has wanted it for a while ([`background`]).
 
 mod arena;
 mod fit;
+mod kept;
 mod region;
 
 use super::entry::{Entry, Left};
 use super::{Block, Size, background, clock, home};
 use crate::error::Errno;
 use crate::os;
-use crate::own::Own;
+use crate::own::{self, Own};
 use arena::{Arena, Tick, after};
 use core::sync::atomic::{AtomicU8, Ordering};
 use core::time::Duration;
@@ -60,14 +62,55 @@ pub(super) struct Extent {
 }
 
 /// An extent for so many bytes, not in the books yet, for the thread whose own that is.
+#[inline]
 pub(super) fn take(own: &Own, bytes: usize) -> Option<Extent> {
     if bytes == 0 || bytes > LARGEST {
         return None;
     }
     let granules = bytes.div_ceil(GRANULE);
-    let own = os::thread_id_of(own) as usize % ARENAS;
+    match kept::take(own, granules) {
+        Some(first) => Extent::of(first),
+        None => take_elsewhere(own, granules),
+    }
+}
+
+/// An extent of an arena; what the thread keeps goes back first.
+#[inline(never)] // so that who takes the kept one does not make room for it
+fn take_elsewhere(own: &Own, granules: usize) -> Option<Extent> {
+    let number = os::thread_id_of(own) as usize % ARENAS;
+    let mut arena = locked(number);
+    if let Some(kept) = kept::take_any(own) {
+        if owner(kept) == number {
+            arena.put(kept, now());
+        } else {
+            drop(arena);
+            put(kept);
+            arena = locked(number);
+        }
+    }
+    let taken = arena.take(granules);
+    drop(arena);
     let of = |arena: usize| Extent::of(locked(arena).take(granules)?);
-    of(own).or_else(|| add_chunk(own, granules)).or_else(|| (0..ARENAS).find_map(of))
+    match taken {
+        Some(first) => Extent::of(first),
+        None => add_chunk(number, granules).or_else(|| (0..ARENAS).find_map(of)),
+    }
+}
+
+/// The arena of an extent.
+fn owner(first: usize) -> usize {
+    REGION.owner(first / GRANULES)
+}
+
+/// Gives an extent back to its arena.
+#[inline(never)] // as `take_elsewhere`
+fn put(first: usize) {
+    locked(owner(first)).put(first, now());
+}
+
+/// What a thread keeps goes back: it ends.
+pub(super) fn leave(own: &Own) {
+    kept::end(own).into_iter().for_each(put);
 }
 
 /// An extent of an arena that gets one more chunk for it.
@@ -137,7 +180,7 @@ impl Extent {
     }
 
     fn arena(self) -> MutexGuard<'static, Arena> {
-        locked(REGION.owner(self.first / GRANULES))
+        locked(owner(self.first))
     }
 
     pub(super) fn address(self) -> *mut u8 {
@@ -166,13 +209,16 @@ impl Extent {
     /// the caller's.
     pub(super) fn resize(self, bytes: usize) -> bool {
         let granules = bytes.div_ceil(GRANULE);
+        // It may lie beside it.
+        own::with(kept::take_any).into_iter().for_each(put);
         (1..=LARGEST).contains(&bytes) && self.arena().resize(self.first, granules, now())
     }
 
-    /// Gives the memory back. The block is not in the books, and the caller's.
+    /// Gives the memory back, by the thread whose own that is. The block is not in the books, and the caller's.
     #[inline]
-    pub(super) fn give_back(self) {
-        self.arena().put(self.first, now());
+    pub(super) fn give_back(self, own: &Own) {
+        // Only who has an extent changes how many granules it has.
+        kept::put(own, self.first, self.granule.granules()).into_iter().for_each(put);
     }
 }
 

@@ -7,8 +7,9 @@ use crate::own;
 use core::ptr::{with_exposed_provenance_mut, without_provenance_mut};
 use std::thread;
 
-/// All extents are as they must be; how many there are.
+/// All extents are as they must be; how many there are, with none that the calling thread keeps.
 fn check() -> usize {
+    let_go();
     // Who opens a chunk tells of it before it is an arena's.
     let _opening = home::locked(&OPENING);
     (0..REGION.opened()).map(|chunk| locked(REGION.owner(chunk)).check(chunk)).sum()
@@ -18,6 +19,14 @@ fn check() -> usize {
 fn size(chance: &mut Chance) -> usize {
     let bytes = SMALL << chance.below(10);
     (bytes + 1 + chance.below(bytes)).min(LARGEST)
+}
+
+fn give_back(extent: Extent) {
+    own::with(|own| extent.give_back(own));
+}
+
+fn let_go() {
+    own::with(kept::take_any).into_iter().for_each(put);
 }
 
 /// A block with a value of its own in a byte of each page, and in its last.
@@ -68,7 +77,7 @@ impl Filled {
     fn free(self) {
         self.check();
         self.claim();
-        self.extent().give_back();
+        give_back(self.extent());
     }
 
     /// True if it has the new size.
@@ -146,7 +155,7 @@ fn an_address_leads_to_its_block_and_no_other_does() {
     let left = own.extent().left().unwrap();
     assert_eq!((left.block.size.asked(), left.thread), (100_000, 1));
     assert!(own.extent().claim(2).is_none(), "freed already");
-    own.extent().give_back();
+    give_back(own.extent());
     assert!(own.extent().claim(2).is_none(), "free");
     for_each(|address, _| assert_ne!(address, own.address));
     assert!(own.extent().left().is_some(), "it still tells");
@@ -221,8 +230,13 @@ fn small_parts_among_live_blocks_go_back_too_a_piece_at_a_time() {
     }
     let places: Vec<_> = free.iter().map(|block| block.address).collect();
     free.into_iter().for_each(Filled::free);
-    (0..3).for_each(|_| decay());
-    assert!(places.iter().all(|at| resident(*at, BYTES) == 0));
+    let have_content = || {
+        (0..3).for_each(|_| decay());
+        places.iter().filter(|at| resident(**at, BYTES) > 0).count()
+    };
+    assert_eq!(have_content(), 1, "the last one is kept by the thread");
+    let_go();
+    assert_eq!(have_content(), 0);
     kept.into_iter().for_each(Filled::free);
 }
 
@@ -233,11 +247,11 @@ fn a_block_is_freed_or_resized_once_whoever_tries() {
         let own = Filled::take(SMALL + 1 + round, 1);
         let place = own.extent();
         let claims = thread::scope(|scope| {
-            let free = |by| scope.spawn(move || place.claim(by).map(|_| place.give_back()));
+            let free = |by| scope.spawn(move || place.claim(by).map(|_| give_back(place)));
             let resize = scope.spawn(move || {
                 place.claim(3).map(|_| {
                     place.resize(4 * SMALL);
-                    place.give_back();
+                    give_back(place);
                 })
             });
             [free(1), free(2), resize].map(|thread| thread.join().unwrap().is_some())
@@ -248,6 +262,106 @@ fn a_block_is_freed_or_resized_once_whoever_tries() {
     assert_eq!(check(), REGION.opened());
 }
 
+/// Whether it is its arena's.
+fn is_free(address: usize) -> bool {
+    find(with_exposed_provenance_mut(address)).unwrap().granule.is_free()
+}
+
+const KEPT: usize = kept::MOST * GRANULE;
+
+#[test]
+fn what_a_thread_has_freed_last_it_takes_again() {
+    let _alone = opened();
+    for bytes in [SMALL + 1, KEPT - GRANULE + 1, KEPT] {
+        let [low, between, high, end] = [(); 4].map(|()| Filled::take(bytes, 1));
+        let places = [low.address, high.address];
+        low.free();
+        high.free();
+        assert_eq!(places.map(is_free), [true, false], "only the last one is kept");
+        // Of the same size, to the granule.
+        let again = Filled::take(bytes.next_multiple_of(GRANULE), 2);
+        assert_eq!(again.address, places[1], "{bytes}");
+        [again, between, end].into_iter().for_each(Filled::free);
+        assert_eq!(check(), REGION.opened());
+    }
+    let large = Filled::take(KEPT + 1, 1);
+    let address = large.address;
+    large.free();
+    assert!(is_free(address), "it is too large");
+}
+
+#[test]
+fn what_a_thread_keeps_goes_back_before_it_takes_another_size() {
+    let _alone = opened();
+    for bytes in [SMALL + 1, KEPT - GRANULE, LARGEST] {
+        let block = Filled::take(KEPT, 1);
+        let address = block.address;
+        block.free();
+        let other = Filled::take(bytes, 2);
+        assert_eq!(other.address, address, "{bytes}");
+        assert_eq!(own::with(kept::take_any), None, "{bytes}");
+        other.free();
+    }
+}
+
+#[test]
+fn what_a_thread_keeps_goes_back_to_the_arena_it_came_from() {
+    let _alone = opened();
+    let own_arena = os::thread_id() as usize % ARENAS;
+    let mut is_anothers = false;
+    while !is_anothers {
+        let block = thread::spawn(|| Filled::take(KEPT, 1)).join().unwrap();
+        let address = block.address;
+        is_anothers = owner(block.extent().first) != own_arena;
+        block.free();
+        assert!(!is_free(address), "it is kept here");
+        let again = Filled::take(KEPT, 2);
+        assert_eq!(again.address, address);
+        again.free();
+        let other = Filled::take(SMALL + 1, 3);
+        assert!(!is_anothers || is_free(address));
+        check();
+        other.free();
+    }
+    assert_eq!(check(), REGION.opened());
+}
+
+#[test]
+fn what_a_thread_keeps_goes_back_when_it_ends() {
+    thread_local! {
+        static LATE: Late = const { Late };
+    }
+    /// Takes and frees when what the thread has kept went back already.
+    struct Late;
+    impl Drop for Late {
+        fn drop(&mut self) {
+            Filled::take(KEPT, 2).free();
+        }
+    }
+    let _alone = opened();
+    let work = || {
+        LATE.with(|_| ());
+        let block = Filled::take(KEPT, 1);
+        let address = block.address;
+        block.free();
+        assert!(!is_free(address), "it is kept");
+    };
+    thread::spawn(work).join().unwrap();
+    assert_eq!(check(), REGION.opened());
+}
+
+#[test]
+fn a_block_that_is_kept_is_freed_once_and_no_longer_seen() {
+    let _alone = opened();
+    let block = Filled::take(KEPT, 1);
+    let place = block.extent();
+    block.free();
+    assert!(!place.granule.is_free(), "it is kept");
+    assert!(place.claim(2).is_none(), "freed already");
+    assert_eq!(place.left().unwrap().thread, 1);
+    for_each(|address, _| assert_ne!(address, place.address().addr()));
+}
+
 #[test]
 fn a_block_grows_into_all_that_is_free_beside_it() {
     let _alone = opened();
@@ -256,7 +370,7 @@ fn a_block_grows_into_all_that_is_free_beside_it() {
     assert_eq!((second - first, third - second), (5 * GRANULE, 5 * GRANULE));
     for rest in [0, 1] {
         blocks[1].claim();
-        blocks[1].extent().give_back();
+        give_back(blocks[1].extent());
         assert!(!blocks[0].resize(11 * GRANULE), "more than there is");
         assert!(blocks[0].resize((10 - rest) * GRANULE));
         check();
@@ -310,7 +424,7 @@ fn without_pages_nothing_is_taken_and_nothing_is_lost() {
     let mut blocks = os::heap::failing::after(0, take_all);
     assert_eq!(blocks.len(), REGION.opened() * GRANULES * GRANULE / LARGEST);
     // All that is left, in parts.
-    blocks.pop().unwrap().give_back();
+    give_back(blocks.pop().unwrap());
     let parts: Vec<_> = os::heap::failing::after(0, || {
         (0..LARGEST / (8 * SMALL)).map(|_| Filled::take(8 * SMALL, 1)).collect()
     });
@@ -318,6 +432,6 @@ fn without_pages_nothing_is_taken_and_nothing_is_lost() {
     let again = os::heap::failing::after(0, take_all);
     assert_eq!(again.len(), 1);
     let more = own::with(|own| take(own, LARGEST)).unwrap();
-    blocks.into_iter().chain(again).chain([more]).for_each(Extent::give_back);
+    blocks.into_iter().chain(again).chain([more]).for_each(give_back);
     assert_eq!(check(), REGION.opened());
 }

@@ -6,11 +6,21 @@ use std::sync::Once;
 use std::sync::mpsc::channel;
 use std::thread;
 
-/// As [`open`], which is for once; and for one test at a time, so that each knows who has what.
-pub(in super::super) fn opened() -> MutexGuard<'static, ()> {
+/// One test at a time, so that each knows who has what. Its thread ends some time after it: what it keeps goes
+/// back before.
+pub(in super::super) struct Alone(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        own::with(extent::leave);
+    }
+}
+
+/// As [`open`], which is for once.
+pub(in super::super) fn opened() -> Alone {
     static ONCE: Once = Once::new();
     static ALONE: Mutex<()> = Mutex::new(());
-    let alone = locked(&ALONE);
+    let alone = Alone(locked(&ALONE));
     ONCE.call_once(open);
     for bytes in [1, slab::LARGEST + 1] {
         let taken = own::with(|own| take(own, bytes).map(|home| home.give_back(own)));

@@ -21,11 +21,11 @@ mod shared;
 mod span;
 
 use super::entry::Entry;
-use super::home::locked;
+use super::home::{is_left_at_end, locked};
 use super::{Block, Size, background, clock};
 use crate::error::Errno;
 use crate::os;
-use crate::own::{self, Own};
+use crate::own::Own;
 pub(super) use class::LARGEST;
 use class::{CLASSES, Class};
 use core::cell::Cell;
@@ -144,20 +144,6 @@ impl Slot {
     }
 }
 
-/// Gives a thread's spans up when it ends.
-struct AtEnd;
-
-thread_local! {
-    static AT_END: AtEnd = const { AtEnd };
-}
-
-impl Drop for AtEnd {
-    fn drop(&mut self) {
-        // Other destructors that come after this one may still take blocks, elsewhere.
-        own::with(leave);
-    }
-}
-
 /// Takes a slot that others have given back to the thread's span of the class, which is used up, or one of
 /// another span.
 #[cold]
@@ -171,8 +157,7 @@ fn take_elsewhere(own: &Own, class: usize) -> Option<Slot> {
         }
         Place::disown(mine);
     }
-    // From here on its spans are given up when it ends. When it is ending it is too late for that.
-    if !REGION.is_reserved() || AT_END.try_with(|_| ()).is_err() {
+    if !REGION.is_reserved() || !is_left_at_end() {
         return None;
     }
     let of = class::ALL.get(class)?;
@@ -189,7 +174,7 @@ fn take_elsewhere(own: &Own, class: usize) -> Option<Slot> {
 }
 
 /// Gives up a thread's spans.
-fn leave(own: &Own) {
+pub(super) fn leave(own: &Own) {
     for mine in &own.spans {
         if let Some(place) = Place::owned(mine) {
             Place::disown(mine);

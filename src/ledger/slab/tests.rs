@@ -3,6 +3,7 @@ use crate::bits::Reservation;
 use crate::ledger::home::tests::{Chance, opened, pass_on};
 use crate::ledger::{Family, Owner};
 use crate::os::{self, pagemap::Pagemap};
+use crate::own;
 use core::cell::Cell;
 use core::sync::atomic::AtomicBool;
 use std::collections::HashSet;
