@@ -597,7 +597,8 @@ impl Budget {
             let mut granted = false;
             reclaimer.while_waiting(&mut || granted = waiting.wait_until(deadline));
             if granted {
-                break;
+                waiting.keep();
+                return Ok(());
             }
         }
         if waiting.leave() { Ok(()) } else { Err(Errno::ENOMEM) }
@@ -830,6 +831,11 @@ impl Waiting<'_> {
             (queue, _) = bell.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner);
         }
         true
+    }
+
+    /// Ends a wait of which it is known that the capacity was granted. Nothing of it is in the queue any more.
+    fn keep(self) {
+        mem::forget(self);
     }
 
     /// Ends the wait; true if the capacity is the caller's now.

@@ -6,7 +6,7 @@ use super::exception::Exception;
 use crate::bits::{self, Reclaimer, Slot};
 use jni::errors::{Error, Result};
 use jni::ids::{JFieldID, JStaticMethodID};
-use jni::objects::{JClass, JClassLoader, JString};
+use jni::objects::{JClass, JClassLoader, JObject, JString};
 use jni::refs::{Global, Weak};
 use jni::signature::{Primitive, ReturnType};
 use jni::strings::JNIStr;
@@ -214,8 +214,11 @@ struct Collector {
 
 /// A virtual thread in native code keeps its carrier, and with it a processor from the others: perhaps
 /// from the one that would release what it waits for. `jdk.internal.misc.Blocker` has another carrier
-/// started meanwhile, as it does for the JDK's own calls that block.
+/// started meanwhile, as it does for the JDK's own calls that block. Other threads have no carrier, and are
+/// spared both calls: a call into Java is the slowest step of a thread that has just been woken.
 struct Carriers {
+    current: CurrentThread,
+    virtual_thread: Global<JClass<'static>>,
     blocker: Global<JClass<'static>>,
     begin: JStaticMethodID,
     end: JStaticMethodID,
@@ -250,25 +253,61 @@ impl Carriers {
         };
         let begin = env.get_static_method_id(blocker, jni_str!("begin"), begin)?;
         let end = env.get_static_method_id(blocker, jni_str!("end"), end)?;
-        Ok(Self { blocker: env.new_global_ref(blocker)?, begin, end, token })
+        // Not `VirtualThread`, whose initialiser makes the scheduler.
+        let virtual_thread = env.find_class(jni_str!("java/lang/BaseVirtualThread"))?;
+        Ok(Self {
+            current: CurrentThread::find(env)?,
+            virtual_thread: env.new_global_ref(virtual_thread)?,
+            blocker: env.new_global_ref(blocker)?,
+            begin,
+            end,
+            token,
+        })
     }
 
-    /// Nothing on a thread that is not virtual.
-    fn begin(&self, env: &mut Env<'_>) -> Result<jvalue> {
+    /// `None` on a thread that is not virtual.
+    fn begin(&self, env: &mut Env<'_>) -> Result<Option<jvalue>> {
+        let thread = self.current.get(env)?;
+        if !env.is_instance_of(&thread, &self.virtual_thread)? {
+            return Ok(None);
+        }
         let returns = ReturnType::Primitive(self.token);
         // SAFETY: `look_up` chose class, method and what it returns together; it takes nothing.
         let token =
             unsafe { env.call_static_method_unchecked(&self.blocker, self.begin, returns, &[]) }?;
-        match self.token {
-            Primitive::Boolean => Ok(jvalue { z: token.z()? }),
-            _ => Ok(jvalue { j: token.j()? }),
-        }
+        Ok(Some(match self.token {
+            Primitive::Boolean => jvalue { z: token.z()? },
+            _ => jvalue { j: token.j()? },
+        }))
     }
 
     fn end(&self, env: &mut Env<'_>, token: jvalue) -> Result<()> {
         let (returns, token) = (ReturnType::Primitive(Primitive::Void), [token]);
         // SAFETY: as above; the argument is what `begin` has returned.
         unsafe { env.call_static_method_unchecked(&self.blocker, self.end, returns, &token) }?.v()
+    }
+}
+
+/// `Thread.currentThread`.
+struct CurrentThread {
+    class: Global<JClass<'static>>,
+    method: JStaticMethodID,
+}
+
+impl CurrentThread {
+    fn find(env: &mut Env<'_>) -> Result<Self> {
+        let class = env.find_class(jni_str!("java/lang/Thread"))?;
+        let method = (jni_str!("currentThread"), jni_sig!("()Ljava/lang/Thread;"));
+        let method = env.get_static_method_id(&class, method.0, method.1)?;
+        Ok(Self { class: env.new_global_ref(class)?, method })
+    }
+
+    fn get<'local>(&self, env: &mut Env<'local>) -> Result<JObject<'local>> {
+        // SAFETY: the method is static, of this class, takes nothing and returns a thread.
+        unsafe {
+            env.call_static_method_unchecked(&self.class, self.method, ReturnType::Object, &[])
+        }?
+        .l()
     }
 }
 
@@ -280,8 +319,7 @@ struct PendingReferences {
     reference: Global<JClass<'static>>,
     /// The class of the thread that does that work: it would wait for itself.
     handler: Global<JClass<'static>>,
-    thread: Global<JClass<'static>>,
-    current_thread: JStaticMethodID,
+    current: CurrentThread,
     method: JStaticMethodID,
     /// 8's takes a boolean: whether to wait until there is something to do.
     takes_wait: bool,
@@ -307,14 +345,10 @@ impl PendingReferences {
             }
         };
         let method = env.get_static_method_id(&reference, name, signature)?;
-        let thread = env.find_class(jni_str!("java/lang/Thread"))?;
-        let current = (jni_str!("currentThread"), jni_sig!("()Ljava/lang/Thread;"));
-        let current_thread = env.get_static_method_id(&thread, current.0, current.1)?;
         Ok(Self {
             reference: env.new_global_ref(reference)?,
             handler: env.new_global_ref(handler)?,
-            thread: env.new_global_ref(thread)?,
-            current_thread,
+            current: CurrentThread::find(env)?,
             method,
             takes_wait: jdk == Jdk::Eight,
         })
@@ -322,12 +356,7 @@ impl PendingReferences {
 
     /// True if there were some.
     fn help(&self, env: &mut Env<'_>) -> Result<bool> {
-        let returns = ReturnType::Object;
-        // SAFETY: the method is static, of this class, takes nothing and returns a thread.
-        let thread = unsafe {
-            env.call_static_method_unchecked(&self.thread, self.current_thread, returns, &[])
-        }?
-        .l()?;
+        let thread = self.current.get(env)?;
         if env.is_instance_of(&thread, &self.handler)? {
             return Ok(false);
         }
@@ -415,7 +444,7 @@ impl Reclaimer for Collector {
     }
 
     fn while_waiting(&self, wait: &mut dyn FnMut()) {
-        let begin = |carriers: &Carriers| self.attached(|env| carriers.begin(env).map(Some));
+        let begin = |carriers: &Carriers| self.attached(|env| carriers.begin(env));
         let blocking =
             self.carriers.as_ref().and_then(|carriers| Some((carriers, begin(carriers)?)));
         wait();
