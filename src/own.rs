@@ -9,7 +9,7 @@ use core::ptr;
 /// No thread has this part, or the one before it.
 pub(crate) const NO_PART: u32 = u32::MAX;
 
-/// The thread keeps no extent, whatever it gives back.
+/// The thread keeps no extent: it has not begun to, or it ends.
 pub(crate) const KEEPS_NONE: u32 = u32::MAX;
 
 /// So many kinds of spans there may be.
@@ -30,8 +30,8 @@ pub(crate) struct Own {
     pub(crate) spans: [Span; SPANS],
 }
 
-/// An extent that a thread keeps: the number of its first granule, and how many it has. Of none that is 0; it is
-/// [`KEEPS_NONE`] before the thread has begun to keep any, and when it ends.
+/// An extent that a thread keeps: the number of its first granule, and how many it has. Of none that is 0, or
+/// [`KEEPS_NONE`].
 #[repr(C, align(16))] // so that no span lies in two cache lines
 pub(crate) struct Kept {
     pub(crate) first: Cell<u32>,

@@ -195,8 +195,8 @@ impl Drop for Ringing<'_> {
 /// decision hangs on them.
 struct History {
     peak: [core::sync::atomic::AtomicU64; 2],
-    /// What both `taken` and `unlimited` have counted as come: blocks that were taken without a limit, and grew under
-    /// one.
+    /// What was counted as come once too often: blocks that were taken without a limit, and grew under one, and such
+    /// as two threads have freed.
     twice: [core::sync::atomic::AtomicU64; 2],
     refusals: core::sync::atomic::AtomicU64,
 }
@@ -233,6 +233,7 @@ impl History {
         Amount::load(&self.peak, Ordering::Relaxed)
     }
 
+    /// Told of what has been counted.
     #[cold]
     fn came_twice(&self, Amount { bytes, count }: Amount) {
         for (twice, more) in self.twice.iter().zip([bytes, count]) {
@@ -323,16 +324,16 @@ impl Budget {
     /// A block of [`Budget::tally`] has grown to `new` bytes, which it has taken from the limit.
     #[cold]
     pub(crate) fn note_limited(&self, own: &Own, old: u64, new: u64) {
-        self.history.came_twice(Amount { bytes: old, count: 1 });
         self.untally(own, old);
         self.note(own, Amount { bytes: new, count: 1 });
+        self.history.came_twice(Amount { bytes: old, count: 1 });
     }
 
     /// A block has been taken out twice by [`Budget::untally`].
     #[cold]
     pub(crate) fn tally_again(&self, own: &Own, bytes: u64) {
-        self.history.came_twice(Amount { bytes, count: 1 });
         self.tally(own, bytes);
+        self.history.came_twice(Amount { bytes, count: 1 });
     }
 
     #[cold]
@@ -404,7 +405,8 @@ impl Budget {
     fn tallied(&self) -> u64 {
         #[cold]
         fn now(tally: &Tally) -> u64 {
-            tally.now().bytes
+            // Of a block that was freed twice it may be below 0 until that turns out.
+            not_below_0(tally.now().bytes)
         }
         if self.has_tallied.load(Ordering::Relaxed) { now(&self.unlimited) } else { 0 }
     }
@@ -555,13 +557,15 @@ impl Budget {
         let sum = |taken: u64, tallied: u64| taken.wrapping_add(tallied).cast_signed();
         let ever =
             |taken: u64, tallied: u64, twice: u64| taken.wrapping_add(tallied).wrapping_sub(twice);
-        let reserved = self.reserved().cast_signed().saturating_add(tallied.bytes.cast_signed());
+        let reserved =
+            self.reserved().cast_signed().saturating_add(tallied.bytes.cast_signed()).max(0);
         // Too low after a release that matched no reservation.
         let count = sum(taken, tallied.count).max(0);
         Snapshot {
             max_memory: self.max_memory(),
             reserved_memory: reserved,
-            total_capacity: sum(self.total.load(Ordering::Relaxed) & !WAITERS, tallied.bytes),
+            total_capacity: sum(self.total.load(Ordering::Relaxed) & !WAITERS, tallied.bytes)
+                .max(0),
             count,
             peak_reserved_memory: peak.bytes.cast_signed().max(reserved),
             peak_count: peak.count.cast_signed().max(count),

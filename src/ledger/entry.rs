@@ -1,12 +1,18 @@
 //! The entry of a block that lies in memory of our own: apart from the memory, and found by its address.
 //!
 //! A block leaves the books in one of three ways. An extent's, by a change of the state that one thread succeeds
-//! with ([`Entry::claim`]). A slot's, by the thread that owns its span, with a plain store ([`Entry::free`]): a
-//! locked instruction would be a tenth of what a small block costs. And a slot's by any other thread, which
-//! changes another word ([`Entry::claim_slot`]); the owner sees that before he frees the block or takes the slot again,
-//! and puts the state right when the slot has come back to him ([`Entry::settle`]). If the owner and another
-//! thread free one block at the very same moment, neither may see the other: then the slot is in the owner's chain
-//! and in that of the others, he takes it from the latter only, and it turns out there.
+//! with ([`Entry::claim`]). A slot's, when the thread that owns its span frees it, by a plain store ([`Entry::free`]):
+//! a locked instruction would be a tenth of what a small block costs. And a slot's in all other cases, by a change of
+//! another word that one thread succeeds with ([`Entry::claim_slot`]): the owner looks at it before it frees the block
+//! or takes the slot again, and puts the state right when the slot has come back to it ([`Entry::settle`]).
+//!
+//! A program that frees each block once sees no difference. If it has the owner and another thread free one at the
+//! very same moment, each may think that it was the one. Then the slot is in the owner's chain and in the others'; it
+//! is taken from the latter only, and by then it turns out. But for two cases, both within the time in which a store
+//! reaches the other processors. Who has seen a live block, and then that it is free, takes its claim back; an owner
+//! that looks in between takes the slot for the others', and nobody has it from then on, nor does its span ever
+//! become unused. And if the owner takes the slot again at once, it is the next block that the other thread frees, as
+//! it would be later, too.
 
 use super::{Block, SiteId, Size};
 use crate::sync::{AtomicU16, AtomicU32, AtomicU64, fence};
@@ -20,7 +26,7 @@ pub(super) struct Left {
 }
 
 /// What the books know of a place for a block. Only whoever takes the block out of them, or has not put it into
-/// them yet, writes to it; anybody may look.
+/// them yet, writes to it, and the owner of a slot that comes back; anybody may look.
 #[repr(C)]
 pub(super) struct Entry {
     state: AtomicU64,
@@ -28,8 +34,8 @@ pub(super) struct Entry {
     born: AtomicU32,
     /// Where, if that is known; 0 if not.
     site: AtomicU16,
-    /// Of a slot that another thread than its span's owner has freed, [`GIVEN`] and the next such in its chain, until
-    /// it is an owner's again; else 0.
+    /// Of a slot whose block was claimed, [`GIVEN`] and the next such in its chain, until the slot is an owner's
+    /// again or has another block; else 0.
     given: AtomicU16,
     /// Collections before; of one that is not live, the thread that has freed it.
     collections: AtomicU32,
@@ -105,12 +111,13 @@ impl Entry {
 
     /// The block there, if it is live.
     pub(super) fn look(&self) -> Option<Block> {
-        let (state, is_live) = self.now();
+        let seen = self.now();
+        let (state, is_live) = seen;
         let block = is_live.then(|| self.block(state))?;
-        // If the state is as before, so was all between.
+        // If both words are as before, so was all between: whoever has written to it has changed one of them before,
+        // and what is given changes back after the state only.
         fence(Ordering::Acquire);
-        let is_same = self.state.load(Ordering::Relaxed) == state.0 && !self.is_given();
-        is_same.then_some(block)
+        (self.now() == seen).then_some(block)
     }
 
     /// Makes the block live. The place is the caller's.
@@ -185,7 +192,7 @@ impl Entry {
         self.given.fetch_and(!GIVEN, Ordering::Release);
     }
 
-    /// Whether another thread has freed it, and no owner knows yet.
+    /// Whether its block was claimed, and the slot is neither an owner's again nor has another block.
     #[inline]
     pub(super) fn is_given(&self) -> bool {
         self.given.load(Ordering::Relaxed) != 0

@@ -5,7 +5,7 @@
 //! memory and found by the address. A thread takes from the arena that its number falls to, under a lock,
 //! and the extent goes back to the one it came from. What is free is found by [`fit`], lies together with
 //! what is free beside it, and is taken again from its low end. So a program that takes and frees over and over, of
-//! whatever sizes, stays on memory that its processor has at hand. The last one that a thread has given back it
+//! whatever sizes, stays on memory that its processor has at hand. The last small one that a thread has given back it
 //! keeps for a while ([`kept`]): to take the same size again needs no lock.
 //!
 //! Free memory goes back to the kernel when nobody has wanted it for a while ([`background`]).

@@ -15,7 +15,7 @@ pub(super) fn pop<'e>(chain: &Cell<u32>, entry: impl Fn(u32) -> &'e Entry) -> Op
     while let Some(index) = chain.get().checked_sub(1) {
         let of = entry(index);
         chain.set(of.next());
-        // Else it comes by the chain of the others: see `ledger::entry`.
+        // Else it is in the chain of the others, too: see `ledger::entry`.
         if !of.is_given() {
             return Some(index);
         }

@@ -5,11 +5,12 @@
 //! and a program that writes beyond a block, or to one that it has freed, does not reach the books.
 //!
 //! Slots of a size class lie in *spans*. A thread owns one span of each class that it takes from, and
-//! takes from it and gives back to it without any other thread's knowing, and without a locked instruction
-//! ([`entry`](super::entry)). Everybody else gives back by one compare-and-swap ([`shared`]). A span that is used up has no owner; when a quarter of it is free again
-//! it is in its class's list, for the next thread that needs one; when all of it is, any class may have it,
-//! but for a few that each class keeps. Its memory goes back to the kernel when nobody has wanted it for a
-//! while ([`background`]).
+//! takes from it and gives back to it without any other thread's knowing; without a locked instruction,
+//! too, if the block has taken no room from a limit ([`entry`](super::entry)). Everybody else claims a
+//! block by its entry, and gives back by one compare-and-swap ([`shared`]). A span that is used up has no
+//! owner; when a quarter of it is free again it is in its class's list, for the next thread that needs
+//! one; when all of it is, any class may have it, but for a few that each class keeps. Its memory goes
+//! back to the kernel when nobody has wanted it for a while ([`background`]).
 //!
 //! The addresses are set aside by [`open`] at once. What does not fit, and what is larger than
 //! [`class::LARGEST`], is not taken here.
@@ -31,7 +32,7 @@ use class::{CLASSES, Class};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use region::REGION;
-use span::{Place, Span};
+use span::{Place, Span, Twice};
 use std::sync::{Mutex, MutexGuard};
 
 /// Sets the addresses aside; before that nothing is taken.
@@ -149,11 +150,16 @@ impl Slot {
 #[cold]
 fn take_elsewhere(own: &Own, class: usize) -> Option<Slot> {
     let mine = own.spans.get(class)?;
-    let slot = |place: Place| Some(Slot { place, index: place.take(&mine.chain)? });
+    // When all chains are whole it is told of what was freed twice: that may take blocks itself.
+    let slot = |place: Place, twice: Vec<Twice>| {
+        let index = place.take(&mine.chain);
+        twice.into_iter().for_each(Twice::tell);
+        Some(Slot { place, index: index? })
+    };
     if let Some(place) = Place::owned(mine) {
         if !place.leave_empty() {
-            place.take_shared(&mine.chain);
-            return slot(place);
+            let twice = place.take_shared(&mine.chain);
+            return slot(place, twice);
         }
         Place::disown(mine);
     }
@@ -162,15 +168,12 @@ fn take_elsewhere(own: &Own, class: usize) -> Option<Slot> {
     }
     let of = class::ALL.get(class)?;
     let listed = listed(of).pop();
-    let place = match listed {
-        Some(place) => {
-            place.adopt(&mine.chain);
-            place
-        }
-        None => begin(of)?,
+    let (place, twice) = match listed {
+        Some(place) => (place, place.adopt(&mine.chain)),
+        None => (begin(of)?, Vec::new()),
     };
     place.own(mine);
-    slot(place)
+    slot(place, twice)
 }
 
 /// Gives up a thread's spans.

@@ -215,23 +215,39 @@ fn loom_a_slot_that_is_in_both_chains_is_left_in_one() {
     });
 }
 
-/// Who looks while a block is freed and the slot taken again sees one of both.
+/// What a looker may see of the first slot: size, age and collections of one block, never of two.
+fn looker(span: &Arc<Span>) -> JoinHandle<Option<(usize, u32, u32)>> {
+    let span = span.clone();
+    let of = |block: Block| (block.size.asked(), block.born, block.collections);
+    thread::spawn(move || span.entry(0).look().map(of))
+}
+
+fn next_block() -> Block {
+    let size = Size::new(48, Owner::Library, None).unwrap();
+    Block { size, site: None, born: 1, thread: OWNER, collections: 1 }
+}
+
 #[test]
 fn loom_a_look_sees_one_block_or_none() {
     loom::model(|| {
         let span = Span::owned();
-        let looker = {
-            let span = span.clone();
-            thread::spawn(move || {
-                span.entry(0).look().map(|block| (block.size.asked(), block.born))
-            })
-        };
+        let looker = looker(&span);
         assert!(span.free(0, 9));
         let chain = Cell::new(0);
         span.settled(span.shared.take_all().head(), &chain);
         assert_eq!(span.taken(&chain), [0]);
-        let size = Size::new(48, Owner::Library, None).unwrap();
-        span.entry(0).enter(&Block { size, site: None, born: 1, thread: 1, collections: 0 });
-        assert!([None, Some((64, 0)), Some((48, 1))].contains(&looker.join().unwrap()));
+        span.entry(0).enter(&next_block());
+        assert!([None, Some((64, 0, 0)), Some((48, 1, 1))].contains(&looker.join().unwrap()));
+    });
+}
+
+#[test]
+fn loom_a_look_sees_a_block_as_it_was_before_it_changed_its_size_or_after() {
+    loom::model(|| {
+        let span = Span::owned();
+        let looker = looker(&span);
+        assert!(span.entry(0).claim_slot(OTHER).is_some());
+        span.entry(0).enter_again(&next_block());
+        assert!([None, Some((64, 0, 0)), Some((48, 1, 1))].contains(&looker.join().unwrap()));
     });
 }

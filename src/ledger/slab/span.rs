@@ -73,6 +73,17 @@ impl Span {
     }
 }
 
+/// A block that its owner and another thread have freed at the same moment, as it has turned out.
+#[must_use]
+pub(super) struct Twice(*mut u8, Size);
+
+impl Twice {
+    pub(super) fn tell(self) {
+        let Self(address, size) = self;
+        freed_at_once(address, size);
+    }
+}
+
 /// A span in use.
 #[derive(Clone, Copy)]
 pub(super) struct Place(&'static Span);
@@ -158,10 +169,11 @@ impl Place {
     pub(super) fn end(self) {
         let Self(span) = self;
         // Nobody needs the chain, but the entries tell what is so.
-        self.settle(span.others.shared.now().head(), &Cell::new(0));
+        let twice = self.settle(span.others.shared.now().head(), &Cell::new(0));
         span.owners.left.store(0, Ordering::Relaxed);
         span.all.slots.store(ptr::null_mut(), Ordering::Release);
         span.others.shared.reset();
+        twice.into_iter().for_each(Twice::tell);
     }
 
     /// Gives the content of a span in no use back to the kernel.
@@ -253,8 +265,8 @@ impl Place {
     }
 
     /// What others have given back goes into the owner's chain; the owner only.
-    pub(super) fn take_shared(self, chain: &Cell<u32>) {
-        self.settle(self.0.others.shared.take_all().head(), chain);
+    pub(super) fn take_shared(self, chain: &Cell<u32>) -> Vec<Twice> {
+        self.settle(self.0.others.shared.take_all().head(), chain)
     }
 
     /// The owner, who has used it up, gives it up; false if others have given something back.
@@ -270,18 +282,17 @@ impl Place {
     }
 
     /// A span of the list becomes the caller's, and its slots go into his chain, which is empty.
-    pub(super) fn adopt(self, chain: &Cell<u32>) {
+    pub(super) fn adopt(self, chain: &Cell<u32>) -> Vec<Twice> {
         let given = self.0.others.shared.adopt();
         chain.set(self.0.owners.left.load(Ordering::Relaxed));
         self.0.owners.left.store(0, Ordering::Relaxed);
-        self.settle(given.head(), chain);
+        self.settle(given.head(), chain)
     }
 
     /// Puts slots that others have given back into the owner's chain; whoever is alone with both.
-    fn settle(self, given: u32, chain: &Cell<u32>) {
+    fn settle(self, given: u32, chain: &Cell<u32>) -> Vec<Twice> {
         let twice = chain::settle(given, chain, |index| self.entry(index));
-        // When all chains are whole: it may take blocks itself.
-        twice.into_iter().for_each(|(index, size)| freed_at_once(self.address(index), size));
+        twice.into_iter().map(|(index, size)| Twice(self.address(index), size)).collect()
     }
 
     /// [`Entry::free`], by the owner, who is that thread.
