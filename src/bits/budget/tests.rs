@@ -589,3 +589,21 @@ fn a_tallied_block_grows_and_shrinks_and_stays_one() {
     own::with(|own| budget.untally(own, (1 << 20) + 5));
     assert_eq!(figures(&budget), (0, 0, 0));
 }
+
+/// As when two threads have freed a block at the same moment.
+#[test]
+fn a_tallied_block_that_is_taken_out_twice_is_nothing_until_it_is_put_right() {
+    let budget = Budget::new(i64::MAX);
+    own::with(|own| budget.tally(own, 10));
+    budget.set_max_memory(100).unwrap();
+    // So that the limit counts what was tallied.
+    own::with(|own| budget.tally(own, 10));
+    own::with(|own| (0..3).for_each(|_| budget.untally(own, 10)));
+    assert_eq!(figures(&budget), (0, 0, 0));
+    assert_eq!(budget.try_reserve_memory(100, 100), Ok(()));
+    budget.unreserve_memory(100, 100).unwrap();
+    own::with(|own| budget.tally_again(own, 10));
+    assert_eq!(figures(&budget), (0, 0, 0));
+    let Snapshot { ever_reserved_memory, ever_count, .. } = budget.snapshot();
+    assert_eq!((ever_reserved_memory, ever_count), (120, 3));
+}

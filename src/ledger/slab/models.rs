@@ -195,9 +195,10 @@ fn loom_a_block_that_its_owner_frees_as_well_is_free_once() {
 }
 
 /// The same, and the owner leaves the span at once. What its word counts is what is free, or somebody would think
-/// that all of it is while there is a live block.
+/// that all of it is while there is a live block. If the owner was the first and the other is about to take its claim
+/// back, the slot may be in neither.
 #[test]
-fn loom_a_slot_that_is_in_both_chains_is_left_in_one() {
+fn loom_a_slot_that_is_in_both_chains_is_left_in_one_at_most() {
     loom::model(|| {
         let span = Span::owned();
         let other = Span::other(&span);
@@ -207,10 +208,11 @@ fn loom_a_slot_that_is_in_both_chains_is_left_in_one() {
         span.shared.disown(count, 9);
         let theirs = other.join().unwrap();
         let word = span.shared.adopt();
-        assert_eq!(word.count(), 1);
         let chain = Cell::new(left);
         let twice = span.settled(word.head(), &chain);
-        assert_eq!(span.taken(&chain), [0]);
+        let taken = span.taken(&chain);
+        assert_eq!(taken.len(), word.count() as usize);
+        assert!(taken == [0] || taken.is_empty() && mine && !theirs, "{taken:?}");
         assert_eq!(usize::from(mine) + usize::from(theirs), 1 + twice);
     });
 }
