@@ -12,6 +12,7 @@ import java.nio.ByteBuffer;
 import java.util.concurrent.TimeUnit;
 import org.lwjgl.system.Configuration;
 import org.lwjgl.system.MemoryUtil;
+import org.lwjgl.system.rpmalloc.RPmalloc;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Mode;
@@ -67,7 +68,11 @@ public class Peers {
         LWJGL_RPMALLOC {
             @Override
             Allocator open() {
-                return lwjgl("rpmalloc");
+                Allocator allocator = lwjgl("rpmalloc");
+                // It is begun by the first thread only, and each of JMH's needs a heap of its own.
+                MemoryUtil.getAllocator();
+                RPmalloc.rpmalloc_thread_initialize();
+                return allocator;
             }
         },
         LWJGL_SYSTEM {
