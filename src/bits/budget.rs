@@ -554,18 +554,17 @@ impl Budget {
         let (taken, tallied) = (self.taken.now(), self.unlimited.now());
         let (taken_ever, tallied_ever) = (self.taken.ever(), self.unlimited.ever());
         let peak = self.history.peak();
-        let sum = |taken: u64, tallied: u64| taken.wrapping_add(tallied).cast_signed();
+        // Below 0 after a release that matched no reservation, or a second one.
+        let sum = |taken: u64, tallied: u64| taken.wrapping_add(tallied).cast_signed().max(0);
         let ever =
             |taken: u64, tallied: u64, twice: u64| taken.wrapping_add(tallied).wrapping_sub(twice);
         let reserved =
             self.reserved().cast_signed().saturating_add(tallied.bytes.cast_signed()).max(0);
-        // Too low after a release that matched no reservation.
-        let count = sum(taken, tallied.count).max(0);
+        let count = sum(taken, tallied.count);
         Snapshot {
             max_memory: self.max_memory(),
             reserved_memory: reserved,
-            total_capacity: sum(self.total.load(Ordering::Relaxed) & !WAITERS, tallied.bytes)
-                .max(0),
+            total_capacity: sum(self.total.load(Ordering::Relaxed) & !WAITERS, tallied.bytes),
             count,
             peak_reserved_memory: peak.bytes.cast_signed().max(reserved),
             peak_count: peak.count.cast_signed().max(count),

@@ -33,7 +33,7 @@ fn full(max: i64) -> Arc<Budget> {
 fn reserve(budget: &Budget, capacity: u64) {
     let waiting = budget.enqueue(capacity).unwrap();
     wait(&waiting);
-    waiting.keep();
+    keep(waiting);
     enter(budget, capacity);
 }
 
@@ -46,6 +46,12 @@ fn enter(budget: &Budget, capacity: u64) {
 
 fn wait(waiting: &Waiting<'_>) {
     assert!(waiting.wait_until(Instant::now() + Duration::from_secs(3600)));
+}
+
+/// What was granted stays.
+fn keep(waiting: Waiting<'_>) {
+    assert!(waiting.is_granted());
+    waiting.keep();
 }
 
 fn spawn(
@@ -238,7 +244,7 @@ fn loom_a_newcomer_takes_nothing_from_a_waiter() {
         budget.unreserve_memory(1, 1).unwrap();
         wait(&waiting);
         newcomer.join().unwrap();
-        waiting.keep();
+        keep(waiting);
         enter(&budget, 1);
         budget.unreserve_memory(1, 1).unwrap();
         assert_empty(&budget);

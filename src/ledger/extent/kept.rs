@@ -1,6 +1,7 @@
-//! What a thread keeps: the extent that it has given back last, of those of [`MOST`] granules or less. If it takes one of the same size next, it gets that
-//! one, without a lock. If it takes another size, what it keeps goes back to its arena first: so what it takes lies
-//! as low as if nothing had been kept, and a program of many sizes goes through no more memory.
+//! What a thread keeps: the extent that it has given back last, of those of [`MOST`] granules or less. If it takes
+//! one of the same size next, it gets that one, without a lock. If it takes another size, what it keeps goes back to
+//! its arena first: so what it takes lies as low as if nothing had been kept, and a program of many sizes goes
+//! through no more memory.
 //!
 //! The decay does not come to it: a thread that takes no extent any more keeps its last one, with its content,
 //! until it ends.

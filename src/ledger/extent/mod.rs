@@ -78,16 +78,11 @@ pub(super) fn take(own: &Own, bytes: usize) -> Option<Extent> {
 #[inline(never)] // so that who takes the kept one does not make room for it
 fn take_elsewhere(own: &Own, granules: usize) -> Option<Extent> {
     let number = os::thread_id_of(own) as usize % ARENAS;
+    let kept = kept::take_any(own);
+    let is_here = |first: &usize| owner(*first) == number;
+    kept.filter(|first| !is_here(first)).into_iter().for_each(put);
     let mut arena = locked(number);
-    if let Some(kept) = kept::take_any(own) {
-        if owner(kept) == number {
-            arena.put(kept, now());
-        } else {
-            drop(arena);
-            put(kept);
-            arena = locked(number);
-        }
-    }
+    kept.filter(is_here).into_iter().for_each(|first| arena.put(first, now()));
     let taken = arena.take(granules);
     drop(arena);
     let of = |arena: usize| Extent::of(locked(arena).take(granules)?);

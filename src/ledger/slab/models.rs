@@ -2,7 +2,7 @@
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib loom`.
 
 use super::chain;
-use super::shared::{Done, Shared};
+use super::shared::{Done, Shared, Word};
 use crate::bits::Reservation;
 use crate::ledger::entry::Entry;
 use crate::ledger::{Block, Owner, Size};
@@ -86,9 +86,14 @@ impl Span {
         core::iter::from_fn(|| chain::pop(chain, |index| self.entry(index))).collect()
     }
 
-    /// Takes all slots that are given back; how many of them were freed twice.
-    fn settled(&self, given: u32, chain: &Cell<u32>) -> usize {
-        chain::settle(given, chain, |index| self.entry(index)).len()
+    /// Takes all slots that are given back, which are so many as the word says but for `left`, those of the last
+    /// owner; how many of them were freed twice.
+    fn settled(&self, word: Word, left: u32, chain: &Cell<u32>) -> usize {
+        let before =
+            |slot: &u32| Some(self.entry(slot - 1).given_before()).filter(|slot| *slot != 0);
+        let given = core::iter::successors(Some(word.head()).filter(|slot| *slot != 0), before);
+        assert_eq!(given.count(), (word.count() - left) as usize);
+        chain::settle(word.head(), chain, |index| self.entry(index)).len()
     }
 }
 
@@ -98,10 +103,10 @@ fn loom_slots_that_are_given_back_are_all_taken_once() {
         let span = Span::owned();
         let givers = Span::givers(&span, 9);
         let chain = Cell::new(0);
-        assert_eq!(span.settled(span.shared.take_all().head(), &chain), 0);
+        assert_eq!(span.settled(span.shared.take_all(), 0, &chain), 0);
         let mut taken = span.taken(&chain);
         let _ = givers.map(|giver| giver.join().unwrap());
-        assert_eq!(span.settled(span.shared.take_all().head(), &chain), 0);
+        assert_eq!(span.settled(span.shared.take_all(), 0, &chain), 0);
         taken.extend(span.taken(&chain));
         taken.sort_unstable();
         assert_eq!(taken, [0, 1]);
@@ -114,11 +119,11 @@ fn loom_a_slot_that_is_given_back_is_its_next_owners_at_once() {
         let span = Span::owned();
         let giver = Span::other(&span);
         // By a change of the word: the model checker does not try all there is before a look at it.
-        let given = span.shared.take_all().head();
-        if given == 1 {
+        let given = span.shared.take_all();
+        if given.head() == 1 {
             // Its owner puts it into a chain of his own.
             let chain = Cell::new(7);
-            assert_eq!(span.settled(given, &chain), 0);
+            assert_eq!(span.settled(given, 0, &chain), 0);
             giver.join().unwrap();
             assert_eq!(
                 (chain.get(), span.entry(0).next(), span.entry(0).is_given()),
@@ -145,7 +150,11 @@ fn loom_a_span_that_loses_its_owner_is_listed_once_when_enough_is_there() {
         assert_eq!(span.listed.load(Ordering::Relaxed), 1);
         let word = span.shared.adopt();
         assert!(word.is_listed() && !word.is_owned());
-        assert_eq!(word.count(), 2);
+        let chain = Cell::new(0);
+        assert_eq!(span.settled(word, 0, &chain), 0);
+        let mut taken = span.taken(&chain);
+        taken.sort_unstable();
+        assert_eq!(taken, [0, 1]);
         assert!(span.shared.now().is_owned());
     });
 }
@@ -169,7 +178,7 @@ fn loom_of_two_others_that_free_a_block_one_does() {
         assert!(mine != other.join().unwrap());
         let word = span.shared.take_all();
         let chain = Cell::new(0);
-        assert_eq!((word.count(), span.settled(word.head(), &chain)), (1, 0));
+        assert_eq!((word.count(), span.settled(word, 0, &chain)), (1, 0));
         assert_eq!(span.taken(&chain), [0]);
     });
 }
@@ -186,7 +195,7 @@ fn loom_a_block_that_its_owner_frees_as_well_is_free_once() {
         let theirs = other.join().unwrap();
         let mut taken = span.taken(&chain);
         let word = span.shared.take_all();
-        let twice = span.settled(word.head(), &chain);
+        let twice = span.settled(word, 0, &chain);
         taken.extend(span.taken(&chain));
         assert_eq!(taken, [0]);
         assert_eq!(usize::from(mine) + usize::from(theirs), 1 + twice);
@@ -209,7 +218,7 @@ fn loom_a_slot_that_is_in_both_chains_is_left_in_one_at_most() {
         let theirs = other.join().unwrap();
         let word = span.shared.adopt();
         let chain = Cell::new(left);
-        let twice = span.settled(word.head(), &chain);
+        let twice = span.settled(word, count, &chain);
         let taken = span.taken(&chain);
         assert_eq!(taken.len(), word.count() as usize);
         assert!(taken == [0] || taken.is_empty() && mine && !theirs, "{taken:?}");
@@ -236,7 +245,7 @@ fn loom_a_look_sees_one_block_or_none() {
         let looker = looker(&span);
         assert!(span.free(0, 9));
         let chain = Cell::new(0);
-        span.settled(span.shared.take_all().head(), &chain);
+        assert_eq!(span.settled(span.shared.take_all(), 0, &chain), 0);
         assert_eq!(span.taken(&chain), [0]);
         span.entry(0).enter(&next_block());
         assert!([None, Some((64, 0, 0)), Some((48, 1, 1))].contains(&looker.join().unwrap()));
