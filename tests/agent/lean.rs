@@ -3,7 +3,6 @@
 use crate::agentpath;
 use crate::common::jdk::{self, Jdk, on_each, programs};
 use crate::common::trace;
-use crate::pair::{arguments, ours, stock};
 use crate::program::{LIMIT, assert_same, java, number, read_report, report_file, run};
 use crate::same::plain;
 use std::process::Command;
@@ -22,19 +21,6 @@ fn streams_do_what_the_jdks_do() {
         assert_same(&what, &stock, &lean);
         let sent = number(&read_report(&file), "/sockets/bytes_sent");
         assert!(sent > 10_000_000, "{what}: {sent} bytes sent by ours");
-    });
-}
-
-#[test]
-fn no_thread_that_only_a_close_can_wake_is_forgotten() {
-    on_each(&jdk::with_socket_write0(), |jdk| {
-        let mut program = arguments!["-cp", programs(), "CloseStorm", "20000", "3"];
-        program.splice(0..0, jdk.socket_write0_flags().iter().flat_map(|f| arguments![f]));
-        let stock = stock(jdk, &program, LIMIT);
-        let (lean, report) = ours(jdk, "socket=lean", &program, LIMIT);
-        assert_eq!(lean, stock, "JDK {}: left lean, right stock", jdk.version);
-        assert!(report.answered("java.net.SocketOutputStream", "socketWrite0") > 0);
-        assert_eq!(report.number("sockets", "blocked"), 0, "JDK {}", jdk.version);
     });
 }
 

@@ -45,12 +45,8 @@ pub(crate) use arguments;
 /// Whether a program has failed by a fault of the JDK's own, which it has on our natives, too: it is run again.
 pub(crate) type Fault = fn(&Finished) -> bool;
 
-/// Runs the program, which must succeed, and gives its output.
-pub(crate) fn stock(jdk: &Jdk, arguments: &Arguments, limit: Duration) -> String {
-    stock_but(jdk, arguments, limit, |_| false)
-}
-
-fn stock_but(jdk: &Jdk, arguments: &Arguments, limit: Duration, fault: Fault) -> String {
+/// Runs the program, which must succeed but for the fault, and gives its output.
+pub(crate) fn stock_but(jdk: &Jdk, arguments: &Arguments, limit: Duration, fault: Fault) -> String {
     let mut java = jdk.java();
     java.args(arguments);
     succeed(&format!("JDK {}, stock", jdk.version), &mut java, limit, fault)
@@ -78,7 +74,8 @@ pub(crate) fn ours(
     ours_but(jdk, options, arguments, limit, |_| false)
 }
 
-fn ours_but(
+/// [`ours`], which may have a fault of the JDK's.
+pub(crate) fn ours_but(
     jdk: &Jdk,
     options: &str,
     arguments: &Arguments,

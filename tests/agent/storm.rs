@@ -2,7 +2,7 @@
 
 use crate::common::child::{self, Finished};
 use crate::common::jdk::{self, Jdk, on_each, programs};
-use crate::pair::{Arguments, Report, arguments, same, same_but};
+use crate::pair::{Arguments, Report, arguments, ours_but, same, same_but, stock_but};
 use crate::scratch;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -56,7 +56,7 @@ fn assert_ours(report: &Report, plain: bool, version: u32) {
     assert_eq!(report.number("sockets", "blocked"), 0, "JDK {version}");
 }
 
-/// With signals to threads at random. They can wake one that a close forgot: so [`quiet_storm`], too.
+/// With signals to threads at random. They can wake one that a close forgot: so there is a storm without, too.
 fn storm(jdk: &Jdk, seed: &str, flags: &Arguments) -> Report {
     let mut arguments = flags.to_vec();
     let of_the_program = ["CloseStorm", ROUNDS, seed];
@@ -95,24 +95,20 @@ fn only_a_forgotten_connect_of_a_channel_is_the_jdks_fault() {
     assert!(!run(1, &format!("{hung}{connect}")));
 }
 
-/// Without signals but those of the closes.
-fn quiet_storm(jdk: &Jdk, seed: &str, flags: &Arguments) {
-    let mut arguments = flags.to_vec();
-    arguments.extend(arguments!["-cp", programs(), "CloseStorm", QUIET_ROUNDS, seed]);
-    let (output, _) = same(jdk, &arguments, LIMIT);
-    assert!(output.starts_with(&format!("storm: {QUIET_ROUNDS} rounds ok\n")), "{output}");
-}
-
-/// On the JDKs whose `socketClose0` is ours.
+/// Without signals but those of the closes, on the JDKs whose `socketClose0` is ours.
 #[test]
 fn no_thread_that_only_the_close_can_wake_is_forgotten() {
     on_each(&jdk::with_socket_write0(), |jdk| {
-        let flags = if with_plain_sockets(jdk) {
-            arguments![]
-        } else {
-            arguments!["-Djdk.net.usePlainSocketImpl"]
-        };
-        quiet_storm(jdk, "3", &flags);
+        let mut program = arguments!["-cp", programs(), "CloseStorm", QUIET_ROUNDS, "3"];
+        program.splice(0..0, jdk.socket_write0_flags().iter().flat_map(|f| arguments![f]));
+        let stock = stock_but(jdk, &program, LIMIT, has_forgotten_a_connect);
+        assert!(stock.starts_with(&format!("storm: {QUIET_ROUNDS} rounds ok\n")), "{stock}");
+        for options in ["", "socket=lean"] {
+            let (ours, report) = ours_but(jdk, options, &program, LIMIT, has_forgotten_a_connect);
+            assert_eq!(ours, stock, "JDK {}: left with {options:?}, right stock", jdk.version);
+            assert!(report.answered("java.net.SocketOutputStream", "socketWrite0") > 0);
+            assert_eq!(report.number("sockets", "blocked"), 0, "JDK {}", jdk.version);
+        }
     });
 }
 
