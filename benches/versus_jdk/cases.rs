@@ -40,8 +40,8 @@ pub(crate) enum Target {
 
 /// Who measures.
 pub(crate) enum How {
-    /// A JMH benchmark in package `bench`; arguments for JMH, as `-p` and `-t`.
-    Jmh { benchmark: &'static str, arguments: Vec<String> },
+    /// A JMH benchmark in package `bench`; arguments for JMH, as `-p` and `-t`, and flags for our JVM alone.
+    Jmh { benchmark: &'static str, arguments: Vec<String>, flags: &'static [&'static str] },
     /// A Java program that prints one figure.
     Program(Program),
     /// The time that a JVM takes from its start to its end.
@@ -77,6 +77,9 @@ const KIB: Unit = Unit { name: "KiB", show: |kib| kib };
 const NEWEST: u32 = u32::MAX;
 /// Where `java.net.Socket` has the native `socketWrite0`.
 const STREAMS: Range<u32> = 8..13;
+
+/// Where compiled code does what `Unsafe.setMemory0` does, and does not call it.
+const SETS_BY_ITSELF: Range<u32> = 23..NEWEST;
 
 const KIBI: u64 = 1 << 10;
 const MIBI: u64 = 1 << 20;
@@ -158,14 +161,24 @@ fn buffers() -> Vec<Case> {
         unit: if size < MIBI { NS } else { US_OF_NS },
         jdks: 8..NEWEST,
         target: Some(Target::Ratio(target)),
-        how: How::Jmh { benchmark, arguments: vec!["-p".to_owned(), format!("size={size}")] },
+        how: How::Jmh {
+            benchmark,
+            arguments: vec!["-p".to_owned(), format!("size={size}")],
+            flags: &[],
+        },
     };
     let untouched =
         SIZES.map(|(size, target)| case("allocateDirect + free", "Direct.untouched", size, target));
     let written =
         SIZES.map(|(size, _)| case("allocateDirect + write + free", "Direct.written", size, 1.0));
     let churn = case("churn among 16 live", "Direct.churn", MIBI, 1.0);
-    untouched.into_iter().chain(written).chain([churn]).collect()
+    let called = SIZES.map(|(size, target)| {
+        let case = case("allocateDirect + free, no _setMemory", "Direct.untouched", size, target);
+        let How::Jmh { benchmark, arguments, .. } = case.how else { return case };
+        let flags = &["-XX:+UnlockDiagnosticVMOptions", "-XX:DisableIntrinsic=_setMemory"];
+        Case { jdks: SETS_BY_ITSELF, how: How::Jmh { benchmark, arguments, flags }, ..case }
+    });
+    untouched.into_iter().chain(called).chain(written).chain([churn]).collect()
 }
 
 fn burst(megabytes: u32) -> Case {
@@ -317,6 +330,7 @@ fn peers() -> Vec<Case> {
                 format!("size={size}"),
             ]
             .into(),
+            flags: &[],
         },
     };
     sizes.iter().flat_map(|size| PEERS.map(|peer| case(peer, *size))).collect()

@@ -43,8 +43,8 @@ impl Bench {
     /// The case's figure, in the unit that is shown.
     pub(crate) fn measure(&self, case: &Case, jdk: &Jdk, side: Side) -> Result<f64, String> {
         let figure = match &case.how {
-            How::Jmh { benchmark, arguments } => {
-                one_figure(&mut self.jmh(jdk, side, benchmark, arguments))
+            How::Jmh { benchmark, arguments, flags } => {
+                one_figure(&mut self.jmh(jdk, side, benchmark, arguments, flags))
             }
             How::Program(program) => self.program(jdk, side, program),
             How::Start => self.start(jdk, side),
@@ -52,7 +52,7 @@ impl Bench {
                 Side::Stock => {
                     let arguments = ["-t".to_owned(), threads.to_string()];
                     let mut java =
-                        self.jmh(jdk, side, "ThreeCounters.reserveUnreserve", &arguments);
+                        self.jmh(jdk, side, "ThreeCounters.reserveUnreserve", &arguments, &[]);
                     if self.is_test {
                         one_figure(&mut java)
                     } else {
@@ -74,8 +74,8 @@ impl Bench {
             Ok((stock, ours))
         };
         match &case.how {
-            How::Jmh { benchmark, arguments } => {
-                let java = |side| self.jmh(jdk, side, benchmark, arguments);
+            How::Jmh { benchmark, arguments, flags } => {
+                let java = |side| self.jmh(jdk, side, benchmark, arguments, flags);
                 return asked_in_turn([java(Side::Stock), java(Side::Ours)], JMH_ROUNDS);
             }
             How::Program(program @ Program { rounds: Some(rounds), .. }) => {
@@ -127,8 +127,19 @@ impl Bench {
         Ok(java)
     }
 
-    fn jmh(&self, jdk: &Jdk, side: Side, benchmark: &str, arguments: &[String]) -> Command {
+    /// The flags are for ours alone.
+    fn jmh(
+        &self,
+        jdk: &Jdk,
+        side: Side,
+        benchmark: &str,
+        arguments: &[String],
+        flags: &[&str],
+    ) -> Command {
         let mut java = jdk.java();
+        if side == Side::Ours {
+            java.args(flags);
+        }
         java.args(self.flag(side, None, "")).args(JMH_JVM);
         // Other benchmarks on the machine are not JMH's to forbid.
         java.arg("-Djmh.ignoreLock=true");

@@ -192,8 +192,8 @@ macro_rules! jdk_natives {
 const NEWEST: u32 = u32::MAX;
 
 // `copyMemory0` and its kin only up to 11: the VM's own survives a mapped file that was truncated,
-// from 14 on. `setMemory0` only up to 21: a shared `Arena.close()` of 22 and later takes a thread in
-// native code for one that touches no memory.
+// from 14 on. `setMemory0` from 22 on leaves all writing to the VM's own: a shared `Arena.close()` takes a
+// thread in native code for one that touches no memory.
 //
 // The first are called most: their counters lie side by side.
 jdk_natives! {
@@ -201,6 +201,7 @@ jdk_natives! {
     ReallocateMemory Memory 9..=NEWEST, "jdk.internal.misc.Unsafe" "reallocateMemory0" "(JJ)J" memory::reallocate_memory;
     FreeMemory Memory 9..=NEWEST, "jdk.internal.misc.Unsafe" "freeMemory0" "(J)V" memory::free_memory;
     SetMemory Memory 9..=21, "jdk.internal.misc.Unsafe" "setMemory0" "(Ljava/lang/Object;JJB)V" memory::set_memory;
+    SetMemoryByOriginal Memory 22..=NEWEST, "jdk.internal.misc.Unsafe" "setMemory0" "(Ljava/lang/Object;JJB)V" memory::set_memory_by_original;
     CopyMemory Memory 9..=11, "jdk.internal.misc.Unsafe" "copyMemory0" "(Ljava/lang/Object;JLjava/lang/Object;JJ)V" memory::copy_memory;
     CopySwapMemory Memory 9..=11, "jdk.internal.misc.Unsafe" "copySwapMemory0" "(Ljava/lang/Object;JLjava/lang/Object;JJJ)V" memory::copy_swap_memory;
     AllocateMemory8 Memory 8..=8, "sun.misc.Unsafe" "allocateMemory" "(J)J" memory::allocate_memory_8;

@@ -35,6 +35,7 @@ use crate::error::Errno;
 use crate::memory;
 use crate::os;
 use crate::own::{self, Own};
+use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::Ordering;
 use entry::Left;
@@ -672,23 +673,52 @@ fn remember(address: *mut u8, home: Home) {
 /// # Safety
 /// As [`memory::set_memory`].
 pub unsafe fn set_memory(address: *mut u8, bytes: usize, value: u8) -> Result<(), Errno> {
-    if value == 0 && memory::is_large(bytes) {
-        let whole = match home::find(address).and_then(|home| home.entry().look()) {
-            Some(block) => block.size.asked() >= bytes,
-            None if os::heap::is_the_c_librarys() => {
-                BLOCKS.with(address, |block| block.size.asked() >= bytes) == Some(true)
-            }
-            None => false,
-        };
-        if whole {
-            // SAFETY: the caller guarantees the range. The blocks in the table are of the C library's heap,
-            // or a guard's, ours are pages of our own: all private anonymous memory.
-            unsafe { memory::zero_private(address, bytes) };
-            return Ok(());
-        }
+    if value == 0 && memory::is_large(bytes) && is_private(address, bytes) {
+        memory::where_not_zero(address, bytes, |at, len| {
+            // SAFETY: a part of the caller's range. It can't fail: it is writable, so it neither wraps nor
+            // starts at NULL.
+            let _ = unsafe { memory::set_memory(at, len, 0) };
+        });
+        return Ok(());
     }
     // SAFETY: the caller guarantees the range.
     unsafe { memory::set_memory(address, bytes, value) }
+}
+
+/// [`set_memory`] to 0 by `fill`, which gets address and length of each part that has to be filled; all of
+/// it, if nothing is known of the range.
+pub(crate) fn zero_memory_by(address: *mut u8, bytes: usize, mut fill: impl FnMut(*mut u8, usize)) {
+    if memory::is_large(bytes) && is_private(address, bytes) {
+        memory::where_not_zero(address, bytes, fill);
+    } else {
+        fill(address, bytes);
+    }
+}
+
+/// Whether the range is a live block's in the books: from its start on, or else a part of the one that the thread
+/// has last asked of in that way. (Since 23 Java sets a large block piece by piece.) Those in the table are of
+/// the C library's heap, or a guard's, ours are pages of our own: all private anonymous memory.
+fn is_private(address: *mut u8, bytes: usize) -> bool {
+    thread_local! {
+        static LAST: Cell<usize> = const { Cell::new(0) };
+    }
+    if block_from(address, bytes) {
+        LAST.set(address.addr());
+        return true;
+    }
+    let part = || address.addr().checked_sub(LAST.get())?.checked_add(bytes);
+    part().is_some_and(|end| block_from(address.with_addr(LAST.get()), end))
+}
+
+/// Whether a live block in the books starts there, and has so many bytes.
+fn block_from(start: *mut u8, bytes: usize) -> bool {
+    match home::find(start).and_then(|home| home.entry().look()) {
+        Some(block) => block.size.asked() >= bytes,
+        None if os::heap::is_the_c_librarys() => {
+            BLOCKS.with(start, |block| block.size.asked() >= bytes) == Some(true)
+        }
+        None => false,
+    }
 }
 
 /// [`memory::allocate_memory`], in the books if they are kept.

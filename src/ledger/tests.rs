@@ -410,3 +410,24 @@ fn a_walk_makes_families_exact_and_leaves_younger_blocks_out() {
         assert_eq!(unsafe { free(&Library, block) }, Ok(true));
     }
 }
+
+/// What `set_memory` may leave to pages that are zero already, as Java of 23 and later asks for it.
+#[test]
+fn a_block_is_known_from_its_start_on_and_then_piece_by_piece_to_the_same_thread() {
+    let _alone = alone();
+    const PIECE: usize = 1 << 20;
+    for bytes in [8 * PIECE, LARGE + 3 * PIECE] {
+        let block = allocate(&Library, Owner::Library, bytes, None).unwrap();
+        let at = |piece: usize| block.wrapping_add(piece * PIECE);
+        assert!(!is_private(at(1), PIECE), "of {bytes}: nothing was asked of its start");
+        assert!(is_private(block, bytes) && !is_private(block, bytes + PIECE), "{bytes}");
+        assert!((0..bytes / PIECE).all(|piece| is_private(at(piece), PIECE)), "{bytes}");
+        assert!(!is_private(at(bytes / PIECE), PIECE), "{bytes}: beyond its end");
+        let somewhere = block.expose_provenance() + PIECE;
+        let elsewhere = move || is_private(ptr::with_exposed_provenance_mut(somewhere), PIECE);
+        assert!(!thread::spawn(elsewhere).join().unwrap(), "{bytes}: another thread");
+        // SAFETY: a live block of this thread's, not used again.
+        assert_eq!(unsafe { free(&Library, block) }, Ok(true));
+        assert!((0..bytes / PIECE).all(|piece| !is_private(at(piece), PIECE)), "{bytes}: freed");
+    }
+}

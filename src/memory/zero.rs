@@ -1,9 +1,8 @@
-//! Zeros for large blocks, which mostly are zero already.
+//! Zeros for large blocks, which mostly are zero already. Here it is found out where they are not; who asks fills.
 //!
 //! Pages are not given back to the kernel instead, fast as that is: a device may have them pinned, and
 //! would go on with the old ones.
 
-use super::set_memory;
 use crate::os;
 use crate::os::pagemap::{Pagemap, Run};
 use core::ops::Range;
@@ -24,31 +23,27 @@ const PAUSE: u32 = 31;
 
 static PAUSING: AtomicU32 = AtomicU32::new(0);
 
-/// Whether [`zero_private`] may be faster than to write.
+/// Whether [`where_not_zero`] may be faster than to write.
 #[must_use]
 pub(crate) fn is_large(bytes: usize) -> bool {
     bytes >= LARGE
 }
 
-/// Sets `bytes` bytes to 0, as [`set_memory`] does; pages that have no content yet are zero already, and
-/// are not touched.
-///
-/// # Safety
-/// As [`set_memory`]; the range is private anonymous memory, as that of the C library's heap is.
-pub(crate) unsafe fn zero_private(address: *mut u8, bytes: usize) {
-    // SAFETY: the caller guarantees the range.
-    let zeroed = unsafe { zero_written(address, bytes) };
-    if zeroed.is_none() {
-        // SAFETY: as above. It can't fail: the range is writable, so it neither wraps nor starts at NULL.
-        let _ = unsafe { set_memory(address, bytes, 0) };
+/// Hands to `fill` address and length of each part of a range of private anonymous memory, as that of the C
+/// library's heap is, that may be something else than zeros: not pages that have no content yet. It touches
+/// nothing itself; and of any other range it tells nothing of use.
+pub(crate) fn where_not_zero(address: *mut u8, bytes: usize, mut fill: impl FnMut(*mut u8, usize)) {
+    if where_written(address, bytes, &mut fill).is_none() {
+        fill(address, bytes);
     }
 }
 
-/// `None`: the kernel does not tell, or is not asked, and nothing is written.
-///
-/// # Safety
-/// As [`zero_private`].
-unsafe fn zero_written(address: *mut u8, bytes: usize) -> Option<()> {
+/// `None`: the kernel does not tell, or is not asked.
+fn where_written(
+    address: *mut u8,
+    bytes: usize,
+    fill: &mut impl FnMut(*mut u8, usize),
+) -> Option<()> {
     let pausing = |left: u32| left.checked_sub(1);
     if PAUSING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pausing).is_ok() {
         return None;
@@ -62,15 +57,14 @@ unsafe fn zero_written(address: *mut u8, bytes: usize) -> Option<()> {
     let start = address.addr() + first;
     for_each_written(&map, start..start + pages * page, |run| {
         written += run.len() / page;
-        // SAFETY: pages within the range.
-        let _ =
-            unsafe { set_memory(address.wrapping_add(run.start - address.addr()), run.len(), 0) };
+        fill(address.wrapping_add(run.start - address.addr()), run.len());
     })?;
     let last = first + pages * page;
-    // SAFETY: the part of the range before its first page.
-    let _ = unsafe { set_memory(address, first, 0) };
-    // SAFETY: and behind its last one.
-    let _ = unsafe { set_memory(address.wrapping_add(last), bytes - last, 0) };
+    for (at, len) in [(0, first), (last, bytes - last)] {
+        if len > 0 {
+            fill(address.wrapping_add(at), len);
+        }
+    }
     if written > pages / 4 * 3 {
         PAUSING.store(PAUSE, Ordering::Relaxed);
     }
@@ -122,11 +116,19 @@ fn for_each_written_page(
 mod tests {
     use super::*;
     use crate::error::Errno;
-    use crate::memory::{allocate_memory, free_memory};
+    use crate::memory::{allocate_memory, free_memory, set_memory};
+
+    /// Sets to 0 what may not be.
+    fn zero(address: *mut u8, bytes: usize) {
+        where_not_zero(address, bytes, |at, len| {
+            assert!(len > 0 && at >= address && at.addr() + len <= address.addr() + bytes);
+            // SAFETY: a part of the tests' own block.
+            unsafe { set_memory(at, len, 0) }.unwrap();
+        });
+    }
 
     fn zeroed(address: *mut u8, bytes: usize) -> bool {
-        // SAFETY: the tests' own block.
-        unsafe { zero_private(address, bytes) };
+        zero(address, bytes);
         // SAFETY: as above.
         let content = unsafe { core::slice::from_raw_parts(address, bytes) };
         content.iter().all(|byte| *byte == 0)
@@ -210,8 +212,7 @@ mod tests {
         let bytes = 24 << 20;
         let block = allocate_memory(bytes).unwrap();
         PAUSING.store(0, Ordering::Relaxed);
-        // SAFETY: the test's own block.
-        unsafe { zero_private(block, bytes) };
+        zero(block, bytes);
         let page = os::page_size();
         let map = Pagemap::open().unwrap();
         let mut entries = vec![0; bytes / page - 2];

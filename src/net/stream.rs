@@ -7,8 +7,8 @@
 //! as a dozen instructions: what lies between a native and its system call is inlined.
 
 use super::buffer::{
-    MAX_HEAP_BUFFER_LEN, SHARED_BUFFER_LEN, SMALL_BUFFER_LEN, on_stack, with_buffer,
-    with_shared_buffer,
+    MAX_BUFFER_LEN, MAX_HEAP_BUFFER_LEN, SHARED_BUFFER_LEN, SMALL_BUFFER_LEN, on_stack,
+    with_buffer, with_shared_buffer,
 };
 use super::counters::{Call, Counter};
 use super::descriptor::{Blocking, Deadline, blocking};
@@ -93,12 +93,12 @@ pub enum ReadError<E> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WriteMode {
     /// As the JDK: in chunks of [`MAX_HEAP_BUFFER_LEN`], or of
-    /// [`MAX_BUFFER_LEN`](super::MAX_BUFFER_LEN) if there is no memory for the buffer. Each chunk is
+    /// [`MAX_BUFFER_LEN`] if there is no memory for the buffer. Each chunk is
     /// copied once and sent until it is gone, so a thread that is blocked holds its chunk.
     #[default]
     Jdk,
-    /// A thread that is blocked holds no more than a kilobyte of a write of more than 4 KiB, and all threads together as many
-    /// buffers of 64 KiB as there are processors. What the socket did not take at once is copied
+    /// A thread that is blocked holds no more than a kilobyte of a write of more than 4 KiB, and all threads together
+    /// as many buffers of up to 512 KiB as there are processors. What the socket did not take at once is copied
     /// again when it takes more: should the source change meanwhile, that goes out which it was at
     /// the last copy. Writes of up to 4 KiB are as in the JDK.
     Lean,
@@ -180,11 +180,15 @@ struct Write<'a, S> {
 
 impl<S: Source> Write<'_, S> {
     fn lean(&mut self) -> Result<(), WriteError<S::Error>> {
+        let mut most = SHARED_BUFFER_LEN;
         loop {
-            let left = self.len - self.sent;
-            if with_shared_buffer(left, |buffer| self.up_to(self.len, Pace::Eager, buffer))? {
+            let before = self.sent;
+            let size = most.min(self.len - before);
+            if with_shared_buffer(size, |buffer| self.up_to(self.len, Pace::Eager, buffer))? {
                 return Ok(());
             }
+            // What it takes the next time is about as much; what is copied beyond that is copied in vain.
+            most = (2 * (self.sent - before)).clamp(MAX_BUFFER_LEN, SHARED_BUFFER_LEN);
             // Full. The next few bytes wait as the JDK's do, or do not, whatever the descriptor is
             // set to; they are so few that a frame of the stack that is there anyway holds them.
             let end = self.len.min(self.sent + WAITING_LEN);
@@ -257,7 +261,7 @@ fn send_chunk(
 }
 
 /// `socketRead0`: receives once, at most `len` bytes, at most [`MAX_HEAP_BUFFER_LEN`] (or
-/// [`MAX_BUFFER_LEN`](super::MAX_BUFFER_LEN) if there is no memory for the buffer).
+/// [`MAX_BUFFER_LEN`] if there is no memory for the buffer).
 ///
 /// `timeout` is in milliseconds and 0 is none. A non-blocking descriptor on which nothing is
 /// there is waited for without limit if `wait`, else the outcome is

@@ -34,6 +34,7 @@ mod real;
 mod same;
 mod sites;
 mod storm;
+mod zeros;
 
 use common::library;
 use std::path::{Path, PathBuf};

@@ -48,7 +48,12 @@ impl Mode {
             assert_same(&what, &stock, &ours);
             let plain = flags.contains(&PLAIN) || jdk.version <= 12;
             let passes_blocks = self.options.contains("allocator=jdk");
-            assert_answered(&what, &read_report(&file), jdk, plain, passes_blocks);
+            let has_to_answer = |native: &(&str, &str)| {
+                // Compiled code of 23 and later sets memory by itself.
+                let (_, name) = native;
+                !(jdk.version >= 23 && flags.contains(&COMPILED) && *name == "setMemory0")
+            };
+            assert_answered(&what, &read_report(&file), jdk, plain, passes_blocks, has_to_answer);
         });
     }
 }
@@ -63,6 +68,7 @@ pub(crate) fn plain(jdk: &Jdk) -> Option<&'static str> {
 
 /// `java` has the serial collector already.
 const NOT_SERIAL: &str = "-XX:-UseSerialGC";
+const COMPILED: &str = "-Xcomp";
 const MEMORY_TRACKING: &str = "-XX:NativeMemoryTracking=detail";
 
 #[test]
@@ -83,7 +89,7 @@ fn programs_run_as_on_a_stock_jvm_interpreted_and_with_memory_tracking() {
 
 #[test]
 fn programs_run_as_on_a_stock_jvm_compiled_before_their_first_call() {
-    let flags = |_: &Jdk| vec!["-Xcomp", NOT_SERIAL, "-XX:+UseParallelGC"];
+    let flags = |_: &Jdk| vec![COMPILED, NOT_SERIAL, "-XX:+UseParallelGC"];
     Mode { name: "compiled", flags, options: "" }.test();
 }
 
@@ -124,10 +130,7 @@ fn expected_natives(jdk: &Jdk, plain_sockets: bool) -> BTreeSet<(&'static str, &
         }
         _ => {
             let unsafe_ = "jdk.internal.misc.Unsafe";
-            add(unsafe_, "allocateMemory0 reallocateMemory0 freeMemory0");
-            if jdk.version <= 21 {
-                add(unsafe_, "setMemory0");
-            }
+            add(unsafe_, "allocateMemory0 reallocateMemory0 freeMemory0 setMemory0");
             if jdk.version <= 16 {
                 add(unsafe_, "copyMemory0 copySwapMemory0");
             }
@@ -152,16 +155,17 @@ fn expected_natives(jdk: &Jdk, plain_sockets: bool) -> BTreeSet<(&'static str, &
     expected
 }
 
-/// Proves from the report that the natives of this version were ours, and that they answered; or, if
-/// `passes_blocks`, that those which take and free blocks did so by the JVM's own.
+/// Proves from the report that the natives of this version were ours, and that those which have to answered;
+/// or, if `passes_blocks`, that those which take and free blocks did so by the JVM's own.
 fn assert_answered(
     what: &str,
     report: &Value,
     jdk: &Jdk,
     plain_sockets: bool,
     passes_blocks: bool,
+    has_to_answer: impl Fn(&(&str, &str)) -> bool,
 ) {
-    let expected = expected_natives(jdk, plain_sockets);
+    let mut expected = expected_natives(jdk, plain_sockets);
     let bound = natives_where(report, |native| native["bound"] == true);
     assert_eq!(bound, expected, "{what}: the natives that are bound");
     let took_part = |native: &Value| {
@@ -171,7 +175,9 @@ fn assert_answered(
         number(native, if passed { "/passed" } else { "/answered" }) > 0
     };
     let answered = natives_where(report, took_part);
-    assert_eq!(answered, expected, "{what}: the natives that answered");
+    expected.retain(has_to_answer);
+    let missing: Vec<_> = expected.difference(&answered).collect();
+    assert!(missing.is_empty(), "{what}: {missing:?} never answered");
     assert_eq!(number(report, "/jdk/feature"), u64::from(jdk.version), "{what}");
     assert!(number(report, "/memory/allocated_blocks") > 10_000, "{what}: {report:#}");
     assert!(number(report, "/channels/bytes_written") > 10_000_000, "{what}: {report:#}");

@@ -374,7 +374,7 @@ fn off_heap_size(bases: &[&JObject<'_>], bytes: jlong) -> Option<usize> {
     usize::try_from(bytes).ok().filter(|bytes| off_heap && *bytes > 0)
 }
 
-/// `Unsafe.setMemory(Object, long, long, byte)`, `setMemory0` since 9.
+/// `Unsafe.setMemory(Object, long, long, byte)`, `setMemory0` from 9 to 21.
 pub(in super::super) extern "system" fn set_memory<'local, const ID: usize>(
     env: EnvUnowned<'local>,
     this: JObject<'local>,
@@ -398,6 +398,47 @@ pub(in super::super) extern "system" fn set_memory<'local, const ID: usize>(
         // SAFETY: the original gets what this native got from the JVM.
         unsafe { original(env.as_raw(), this.as_raw(), base.as_raw(), offset, bytes, value) };
         env.check()
+    });
+}
+
+/// `jdk.internal.misc.Unsafe.setMemory0(Object, long, long, byte)` since 22, where only the original may
+/// write: to close a shared `Arena` takes a thread in native code for one that touches no memory, and the
+/// original looks for that when it begins. It is not called for pages that are zero already.
+pub(in super::super) extern "system" fn set_memory_by_original<'local, const ID: usize>(
+    env: EnvUnowned<'local>,
+    this: JObject<'local>,
+    base: JObject<'local>,
+    offset: jlong,
+    bytes: jlong,
+    value: jbyte,
+) {
+    native(env, |env| {
+        // SAFETY: the table gives this native this signature.
+        let original = unsafe { Native(ID).original::<SetMemory>() }?;
+        let (this, from) = (this.as_raw(), base.as_raw());
+        let fill = |offset, bytes| {
+            // SAFETY: the original gets what this native got from the JVM, or a part of that range.
+            unsafe { original(env.as_raw(), this, from, offset, bytes, value) };
+            env.check()
+        };
+        let Some(size) = off_heap_size(&[&base], bytes).filter(|_| value == 0) else {
+            Native(ID).passed();
+            return fill(offset, bytes);
+        };
+        let (mut outcome, mut filled) = (Ok(()), 0);
+        ledger::zero_memory_by(pointer(offset), size, |at, len| {
+            filled += len;
+            // What it does not return from normally is over.
+            if outcome.is_ok() {
+                outcome = fill(address(at), len.cast_signed() as jlong);
+            }
+        });
+        if filled < size {
+            Native(ID).answered()
+        } else {
+            Native(ID).passed()
+        }
+        outcome
     });
 }
 

@@ -40,10 +40,43 @@ fn a_slow_reader_gets_every_byte_once_and_in_order() {
         assert!(all == pattern_of(LEN), "{} of {LEN} bytes", all.len());
         let copied: usize = source.copies.iter().map(|(_, len)| len).sum();
         assert!(copied > LEN, "what did not go out is copied again: {:?}", source.copies);
-        let most = source.copies.iter().map(|(_, len)| *len).max();
-        assert!(most <= Some(65536), "{:?}", source.copies);
+        assert_copies_no_more_than_goes_out(&source.copies);
         close_plainly([peer]);
     }
+}
+
+/// Of what was copied after a wait: no more than twice what had gone out between the wait before and that one, or
+/// 64 KiB.
+fn assert_copies_no_more_than_goes_out(copies: &[(usize, usize)]) {
+    let mut most = 524_288;
+    // Of up to a kilobyte those that wait, between them one or more that do not.
+    for turn in copies.split_inclusive(|(_, len)| *len <= 1024) {
+        let [(start, len), .., (waiting, _)] = turn else { continue };
+        assert!(*len <= most, "{len} bytes, not {most}: {copies:?}");
+        most = 65536.max(2 * (waiting - start));
+    }
+}
+
+#[test]
+fn what_is_copied_in_vain_is_little() {
+    const LEN: usize = 8 << 20;
+    let (fd, peer) = tcp_pair();
+    for (fd, option) in [(fd, libc::SO_SNDBUF), (peer, libc::SO_RCVBUF)] {
+        set_option(fd, option, &131_072);
+    }
+    let writer = thread::spawn(move || {
+        let mut source = Recorder::default();
+        assert_eq!(write(fd, &mut source, LEN, false), Ok(LEN));
+        close_plainly([fd]);
+        source.copies
+    });
+    let all = within(Duration::from_secs(30), move || receive_all(peer));
+    assert!(all == pattern_of(LEN), "{} of {LEN} bytes", all.len());
+    let copies = writer.join().unwrap();
+    assert_eq!(copies.first(), Some(&(0, 524_288)));
+    assert!(copies.iter().any(|(_, len)| *len <= 1024), "it was never full: {copies:?}");
+    assert_copies_no_more_than_goes_out(&copies);
+    close_plainly([peer]);
 }
 
 #[test]
@@ -79,9 +112,10 @@ fn a_time_limit_of_the_socket_ends_the_wait() {
 #[test]
 fn errors_are_those_of_the_other_mode() {
     let (fd, peer) = stream_pair();
-    let mut source = Recorder { fails_at: Some(65536), ..Recorder::default() };
-    assert_eq!(write(fd, &mut source, 100_000, true), Err(WriteError::Source(Refused)));
-    assert!(receive_plainly(peer, 1 << 17) == pattern_of(65536), "what was sent before stays sent");
+    let mut source = Recorder { fails_at: Some(1), ..Recorder::default() };
+    assert_eq!(write(fd, &mut source, 1 << 23, true), Err(WriteError::Source(Refused)));
+    let sent = receive_plainly(peer, 1 << 17);
+    assert!(!sent.is_empty() && sent == pattern_of(sent.len()), "what was sent before stays sent");
     close_plainly([peer]);
     for len in [5000, 100_000] {
         let result = write(fd, &mut Recorder::default(), len, true);

@@ -31,7 +31,8 @@ final class ArenaCases {
         with(cases, "fill and copy", ArenaCases::fillAndCopy);
         with(cases, "after close", ArenaCases::afterClose);
         with(cases, "as buffers", ArenaCases::asBuffers);
-        with(cases, "a shared one closed while it is used", ArenaCases::closedWhileUsed);
+        with(cases, "a shared one closed while it is used", foreign -> closedWhileUsed(foreign, 1 << 18, 1));
+        with(cases, "a large one closed while it is zeroed", foreign -> closedWhileUsed(foreign, 4 << 20, 0));
         with(cases, "a buffer of a closed one in a channel", ArenaCases::channels);
     }
 
@@ -186,18 +187,21 @@ final class ArenaCases {
         return found;
     }
 
-    /** Either the close comes first and the use is refused, or it is refused because of the use; never both at once. */
-    private static Object closedWhileUsed(Foreign foreign) throws Throwable {
+    /**
+     * Either the close comes first and the use is refused, or it is refused because of the use; never both at once:
+     * who is given the memory then, keeps what he writes to it.
+     */
+    private static Object closedWhileUsed(Foreign foreign, long bytes, int value) throws Throwable {
         int closed = 0;
         for (int round = 0; round < 15; round++) {
             Object arena = foreign.arena("ofShared");
-            Object segment = foreign.allocate(arena, 1 << 18, 8);
+            Object segment = foreign.allocate(arena, bytes, 8);
             AtomicBoolean wrong = new AtomicBoolean();
             Work<String> user = Work.start(() -> {
                 try {
                     Object source = foreign.ofArray(Text.bytes(1000));
                     while (true) {
-                        foreign.fill(segment, 1);
+                        foreign.fill(segment, value);
                         foreign.copyFrom(segment, source);
                     }
                 } catch (IllegalStateException refused) {
@@ -217,7 +221,15 @@ final class ArenaCases {
                     Thread.yield();
                 }
             }
+            long next = Raw.allocate(bytes);
+            Raw.set(next, bytes, (byte) 0x5B);
             String message = user.get();
+            for (byte found : Raw.read(next, (int) bytes)) {
+                if (found != 0x5B) {
+                    return "0x" + Integer.toHexString(found) + " after the close";
+                }
+            }
+            Raw.free(next);
             if (wrong.get() || !"Already closed".equals(message)) {
                 return message;
             }
