@@ -251,7 +251,8 @@ impl JdkNative {
         (original != ours && self.link.link(original.as_ptr())).then_some(ours)
     }
 
-    /// Calls answered by ours, and calls passed on to the original. A close counts as both.
+    /// Calls answered by ours, and calls passed on to the original. A close counts as both; a `setMemory0` of which
+    /// the original had but a part to do, as answered.
     pub(crate) fn calls(&self) -> (u64, u64) {
         self.link.calls()
     }

@@ -32,7 +32,7 @@ mod sum;
 
 use crate::bits::{self, Amount, Reservation};
 use crate::error::Errno;
-use crate::memory;
+use crate::memory::{self, Part};
 use crate::os;
 use crate::own::{self, Own};
 use core::cell::Cell;
@@ -673,8 +673,10 @@ fn remember(address: *mut u8, home: Home) {
 /// # Safety
 /// As [`memory::set_memory`].
 pub unsafe fn set_memory(address: *mut u8, bytes: usize, value: u8) -> Result<(), Errno> {
-    if value == 0 && memory::is_large(bytes) && is_private(address, bytes) {
-        memory::where_not_zero(address, bytes, |at, len| {
+    if value == 0
+        && let Some(part) = part_of_block(address, bytes)
+    {
+        memory::where_not_zero(part, address, bytes, |at, len| {
             // SAFETY: a part of the caller's range. It can't fail: it is writable, so it neither wraps nor
             // starts at NULL.
             let _ = unsafe { memory::set_memory(at, len, 0) };
@@ -688,26 +690,35 @@ pub unsafe fn set_memory(address: *mut u8, bytes: usize, value: u8) -> Result<()
 /// [`set_memory`] to 0 by `fill`, which gets address and length of each part that has to be filled; all of
 /// it, if nothing is known of the range.
 pub(crate) fn zero_memory_by(address: *mut u8, bytes: usize, mut fill: impl FnMut(*mut u8, usize)) {
-    if memory::is_large(bytes) && is_private(address, bytes) {
-        memory::where_not_zero(address, bytes, fill);
-    } else {
-        fill(address, bytes);
+    match part_of_block(address, bytes) {
+        Some(part) => memory::where_not_zero(part, address, bytes, fill),
+        None => fill(address, bytes),
     }
 }
 
-/// Whether the range is a live block's in the books: from its start on, or else a part of the one that the thread
-/// has last asked of in that way. (Since 23 Java sets a large block piece by piece.) Those in the table are of
-/// the C library's heap, or a guard's, ours are pages of our own: all private anonymous memory.
-fn is_private(address: *mut u8, bytes: usize) -> bool {
+/// Which part of a live block in the books the range is: its beginning, or what follows that of which this thread
+/// has asked just before. (`DirectByteBuffer` of 25 is zeroed by one MiB after the other.) `None` also of less than
+/// is worth to know. Blocks in the table are of the C library's heap, or a guard's, ours are pages of our own:
+/// all private anonymous memory.
+fn part_of_block(address: *mut u8, bytes: usize) -> Option<Part> {
     thread_local! {
-        static LAST: Cell<usize> = const { Cell::new(0) };
+        /// Where that block starts, and how much of it has been asked of.
+        static LAST: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+    }
+    if !memory::is_large(bytes) {
+        return None;
     }
     if block_from(address, bytes) {
-        LAST.set(address.addr());
-        return true;
+        LAST.set((address.addr(), bytes));
+        return Some(Part::First);
     }
-    let part = || address.addr().checked_sub(LAST.get())?.checked_add(bytes);
-    part().is_some_and(|end| block_from(address.with_addr(LAST.get()), end))
+    let (start, before) = LAST.get();
+    let end = before.checked_add(bytes)?;
+    let follows = address.addr().checked_sub(start) == Some(before);
+    (follows && block_from(address.with_addr(start), end)).then(|| {
+        LAST.set((start, end));
+        Part::Next
+    })
 }
 
 /// Whether a live block in the books starts there, and has so many bytes.

@@ -411,23 +411,29 @@ fn a_walk_makes_families_exact_and_leaves_younger_blocks_out() {
     }
 }
 
-/// What `set_memory` may leave to pages that are zero already, as Java of 23 and later asks for it.
+/// What `set_memory` may leave to pages that are zero already, as a buffer's constructor asks for it.
 #[test]
 fn a_block_is_known_from_its_start_on_and_then_piece_by_piece_to_the_same_thread() {
     let _alone = alone();
     const PIECE: usize = 1 << 20;
     for bytes in [8 * PIECE, LARGE + 3 * PIECE] {
         let block = allocate(&Library, Owner::Library, bytes, None).unwrap();
-        let at = |piece: usize| block.wrapping_add(piece * PIECE);
-        assert!(!is_private(at(1), PIECE), "of {bytes}: nothing was asked of its start");
-        assert!(is_private(block, bytes) && !is_private(block, bytes + PIECE), "{bytes}");
-        assert!((0..bytes / PIECE).all(|piece| is_private(at(piece), PIECE)), "{bytes}");
-        assert!(!is_private(at(bytes / PIECE), PIECE), "{bytes}: beyond its end");
-        let somewhere = block.expose_provenance() + PIECE;
-        let elsewhere = move || is_private(ptr::with_exposed_provenance_mut(somewhere), PIECE);
-        assert!(!thread::spawn(elsewhere).join().unwrap(), "{bytes}: another thread");
+        let part = |piece: usize| part_of_block(block.wrapping_add(piece * PIECE), PIECE);
+        let pieces = bytes / PIECE;
+        let follow = || (0..pieces).map(part).collect::<Vec<_>>();
+        assert_eq!(part(1), None, "of {bytes}: nothing was asked of its start");
+        assert_eq!(part_of_block(block, bytes), Some(Part::First), "{bytes}");
+        assert_eq!(part_of_block(block, bytes + PIECE), None, "{bytes}");
+        let parts = follow();
+        assert_eq!(parts.first(), Some(&Some(Part::First)), "{bytes}");
+        assert!(parts.iter().skip(1).all(|part| *part == Some(Part::Next)), "{bytes}: {parts:?}");
+        assert_eq!(part(pieces), None, "{bytes}: beyond its end");
+        assert_eq!((part(0), part(2)), (Some(Part::First), None), "{bytes}: one left out");
+        let next = block.expose_provenance() + PIECE;
+        let elsewhere = move || part_of_block(ptr::with_exposed_provenance_mut(next), PIECE);
+        assert_eq!(thread::spawn(elsewhere).join().unwrap(), None, "{bytes}: another thread");
         // SAFETY: a live block of this thread's, not used again.
         assert_eq!(unsafe { free(&Library, block) }, Ok(true));
-        assert!((0..bytes / PIECE).all(|piece| !is_private(at(piece), PIECE)), "{bytes}: freed");
+        assert!(follow().iter().all(Option::is_none), "{bytes}: freed");
     }
 }

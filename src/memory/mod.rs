@@ -15,4 +15,4 @@ mod zero;
 
 pub use block::{HEAP_WORD_SIZE, allocate_memory, allocate_zeroed, free_memory, reallocate_memory};
 pub use copy::{ElementSize, copy_memory, copy_swap_memory, set_memory};
-pub(crate) use zero::{is_large, where_not_zero};
+pub(crate) use zero::{Part, is_large, where_not_zero};

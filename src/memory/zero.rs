@@ -18,7 +18,7 @@ const RUNS: usize = 64;
 const ENTRIES: usize = 1024;
 
 /// After an answer of no use nobody asks for so many blocks: a program that writes to what it takes gets
-/// it back from the allocator written to.
+/// it back from the allocator written to. Of what follows the beginning of a block that says nothing.
 const PAUSE: u32 = 31;
 
 static PAUSING: AtomicU32 = AtomicU32::new(0);
@@ -29,43 +29,55 @@ pub(crate) fn is_large(bytes: usize) -> bool {
     bytes >= LARGE
 }
 
-/// Hands to `fill` address and length of each part of a range of private anonymous memory, as that of the C
+/// Which part of a block a range is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Its beginning, or all of it.
+    First,
+    /// One that follows.
+    Next,
+}
+
+/// Hands to `fill` address and length of each piece of a range of private anonymous memory, as that of the C
 /// library's heap is, that may be something else than zeros: not pages that have no content yet. It touches
-/// nothing itself; and of any other range it tells nothing of use.
-pub(crate) fn where_not_zero(address: *mut u8, bytes: usize, mut fill: impl FnMut(*mut u8, usize)) {
-    if where_written(address, bytes, &mut fill).is_none() {
+/// nothing itself; and of any other range it tells nothing of use. (Nor of one for which somebody else handles
+/// page faults, as by userfaultfd.)
+pub(crate) fn where_not_zero(
+    part: Part,
+    address: *mut u8,
+    bytes: usize,
+    mut fill: impl FnMut(*mut u8, usize),
+) {
+    if where_written(part, address, bytes, &mut fill).is_none() {
         fill(address, bytes);
     }
 }
 
 /// `None`: the kernel does not tell, or is not asked.
 fn where_written(
+    part: Part,
     address: *mut u8,
     bytes: usize,
     fill: &mut impl FnMut(*mut u8, usize),
 ) -> Option<()> {
     let pausing = |left: u32| left.checked_sub(1);
-    if PAUSING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pausing).is_ok() {
+    if part == Part::First
+        && PAUSING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pausing).is_ok()
+    {
         return None;
     }
     let page = os::page_size();
-    // Bytes before the first whole page, and how many pages there are.
-    let first = address.addr().checked_next_multiple_of(page)? - address.addr();
-    let pages = bytes.checked_sub(first)? / page;
+    let end = address.addr().checked_add(bytes)?;
+    // A page that is only begun or ended by the range is of the same mapping.
+    let pages = address.addr() / page * page..end.checked_next_multiple_of(page)?;
     let map = Pagemap::open().ok()?;
     let mut written = 0;
-    let start = address.addr() + first;
-    for_each_written(&map, start..start + pages * page, |run| {
-        written += run.len() / page;
-        fill(address.wrapping_add(run.start - address.addr()), run.len());
+    for_each_written(&map, pages.clone(), |run| {
+        written += run.len();
+        let start = run.start.max(address.addr());
+        fill(address.with_addr(start), run.end.min(end).saturating_sub(start));
     })?;
-    let last = first + pages * page;
-    for (at, len) in [(0, first), (last, bytes - last)] {
-        if len > 0 {
-            fill(address.wrapping_add(at), len);
-        }
-    }
-    if written > pages / 4 * 3 {
+    if part == Part::First && written > pages.len() / 4 * 3 {
         PAUSING.store(PAUSE, Ordering::Relaxed);
     }
     Some(())
@@ -120,7 +132,7 @@ mod tests {
 
     /// Sets to 0 what may not be.
     fn zero(address: *mut u8, bytes: usize) {
-        where_not_zero(address, bytes, |at, len| {
+        where_not_zero(Part::First, address, bytes, |at, len| {
             assert!(len > 0 && at >= address && at.addr() + len <= address.addr() + bytes);
             // SAFETY: a part of the tests' own block.
             unsafe { set_memory(at, len, 0) }.unwrap();

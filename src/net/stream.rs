@@ -183,12 +183,17 @@ impl<S: Source> Write<'_, S> {
         let mut most = SHARED_BUFFER_LEN;
         loop {
             let before = self.sent;
-            let size = most.min(self.len - before);
-            if with_shared_buffer(size, |buffer| self.up_to(self.len, Pace::Eager, buffer))? {
+            let end = self.len.min(before.saturating_add(2 * most));
+            let size = most.min(end - before);
+            let is_full = !with_shared_buffer(size, |buffer| self.up_to(end, Pace::Eager, buffer))?;
+            if self.sent == self.len {
                 return Ok(());
             }
             // What it takes the next time is about as much; what is copied beyond that is copied in vain.
             most = (2 * (self.sent - before)).clamp(MAX_BUFFER_LEN, SHARED_BUFFER_LEN);
+            if !is_full {
+                continue;
+            }
             // Full. The next few bytes wait as the JDK's do, or do not, whatever the descriptor is
             // set to; they are so few that a frame of the stack that is there anyway holds them.
             let end = self.len.min(self.sent + WAITING_LEN);
@@ -219,7 +224,7 @@ impl<S: Source> Write<'_, S> {
                 // The last packet of a chunk is filled from the next one, which saves a tenth of the
                 // time over loopback if several follow, and costs if one does. Not of a small chunk:
                 // all of it might be held back, and with it the room that the next one needs.
-                Pace::Eager if size == SHARED_BUFFER_LEN && end - self.sent > 2 * size => {
+                Pace::Eager if size == SHARED_BUFFER_LEN && self.len - self.sent > 2 * size => {
                     libc::MSG_DONTWAIT | libc::MSG_MORE
                 }
                 Pace::Eager => libc::MSG_DONTWAIT,

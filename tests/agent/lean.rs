@@ -54,6 +54,10 @@ fn a_send_that_may_block_is_short() {
             jdk.version
         );
         assert!(calls.len() > may_block(&calls).len(), "JDK {}: {calls:#?}", jdk.version);
+        // What waits for more is not the end of a write.
+        let more: Vec<_> = calls.iter().map(|call| call.contains("MSG_MORE")).collect();
+        assert!(more.contains(&true), "JDK {}: {calls:#?}", jdk.version);
+        assert_eq!(more.last(), Some(&false), "JDK {}: {calls:#?}", jdk.version);
         let default = may_block(&sends(jdk, ""));
         assert!(default.contains(&131_072), "JDK {}: {default:?}", jdk.version);
     });

@@ -20,7 +20,7 @@ public final class StreamCalls {
     try (StreamCases.Pair pair = new StreamCases.Pair(streams)) {
       Thread sink = new Thread(() -> drain(pair));
       sink.start();
-      for (int length : new int[] {0, 1, 65536, 65537, 131072, 131073, 300000}) {
+      for (int length : new int[] {0, 1, 65536, 65537, 131072, 131073, 300000, 4 << 20}) {
         pair.out.write(new byte[length]);
       }
       pair.near.shutdownOutput();

@@ -3,6 +3,7 @@ package same;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.nio.ByteBuffer;
+import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /** {@code java.lang.foreign}'s arenas, by reflection: there since Java 22, and to be had in 21. */
@@ -224,12 +225,14 @@ final class ArenaCases {
             long next = Raw.allocate(bytes);
             Raw.set(next, bytes, (byte) 0x5B);
             String message = user.get();
-            for (byte found : Raw.read(next, (int) bytes)) {
-                if (found != 0x5B) {
-                    return "0x" + Integer.toHexString(found) + " after the close";
-                }
-            }
+            byte[] found = new byte[(int) bytes];
+            Raw.copy(null, next, found, Raw.base(byte[].class), bytes);
             Raw.free(next);
+            byte[] expected = new byte[found.length];
+            Arrays.fill(expected, (byte) 0x5B);
+            if (!Arrays.equals(found, expected)) {
+                return "written to after the close";
+            }
             if (wrong.get() || !"Already closed".equals(message)) {
                 return message;
             }
