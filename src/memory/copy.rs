@@ -208,19 +208,32 @@ unsafe fn fill_units<U: Unit>(address: *mut u8, bytes: usize, value: u8) {
 /// `rep stosq` is a row of aligned stores of 8 bytes, each of them whole for whoever looks, in any order:
 /// as relaxed stores are.
 ///
+/// Of more than `LARGE` bytes at a time the processor may write past its own cache, and who uses the block
+/// next has to fetch it: in pieces it does not.
+///
 /// # Safety
 /// The range is writable, and address and size are multiples of 8.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 unsafe fn fill_words(address: *mut u8, bytes: usize, value: u8) {
-    // SAFETY: it writes the caller's range and nothing else; the direction flag is clear, by the ABI.
-    unsafe {
-        core::arch::asm!(
-            "rep stosq",
-            inout("rcx") bytes / 8 => _,
-            inout("rdi") address => _,
-            in("rax") AtomicU64::repeat(value),
-            options(nostack, preserves_flags),
-        );
+    const LARGE: usize = 128 << 10;
+    const PIECE: usize = 16 << 10;
+
+    let most = if bytes > LARGE { PIECE } else { bytes };
+    let (mut at, mut left) = (address, bytes);
+    while left > 0 {
+        let size = left.min(most);
+        left -= size;
+        // SAFETY: it writes a piece of the caller's range and nothing else, and leaves `at` behind it; the
+        // direction flag is clear, by the ABI.
+        unsafe {
+            core::arch::asm!(
+                "rep stosq",
+                inout("rcx") size / 8 => _,
+                inout("rdi") at,
+                in("rax") AtomicU64::repeat(value),
+                options(nostack, preserves_flags),
+            );
+        }
     }
 }
 
@@ -360,6 +373,22 @@ mod tests {
             // SAFETY: both ranges lie in the arena.
             unsafe { copy_swap_memory(start.add(from), start.add(to), bytes, element) }.unwrap();
             prop_assert_eq!(arena, expected);
+        }
+    }
+
+    #[test]
+    fn a_fill_in_pieces_sets_its_range_and_nothing_else() {
+        let mut arena = vec![1_u8; 400_000];
+        for bytes in [131_072, 131_080, 131_081, 147_456, 262_143, 300_000] {
+            for start in [8, 9, 4096] {
+                // SAFETY: the range lies in the arena.
+                unsafe { set_memory(arena.as_mut_ptr().add(start), bytes, 0xA5) }.unwrap();
+                let (before, rest) = arena.split_at_mut(start);
+                let (filled, after) = rest.split_at_mut(bytes);
+                assert!(filled.iter().all(|byte| *byte == 0xA5), "{bytes} from {start}");
+                assert!(before.iter().chain(after.iter()).all(|byte| *byte == 1), "{bytes}");
+                filled.fill(1);
+            }
         }
     }
 
