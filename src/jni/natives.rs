@@ -435,10 +435,13 @@ mod tests {
                 assert!(seen.insert(key.clone()), "{key:?}");
             }
         }
-        let mut seen = std::collections::HashSet::new();
-        for native in JDK {
-            let key = (native.class, native.name.to_str(), native.signature.to_str());
-            assert!(seen.insert(key.clone()), "{key:?}");
+        // One may be answered in two ways, each on versions of its own.
+        for jdk in 8..=30 {
+            let mut seen = std::collections::HashSet::new();
+            for native in JDK.iter().filter(|native| native.jdks.contains(&jdk)) {
+                let key = (native.class, native.name.to_str(), native.signature.to_str());
+                assert!(seen.insert(key.clone()), "{jdk}: {key:?}");
+            }
         }
     }
 
