@@ -131,8 +131,8 @@ mod tests {
     use crate::memory::{allocate_memory, free_memory, set_memory};
 
     /// Sets to 0 what may not be.
-    fn zero(address: *mut u8, bytes: usize) {
-        where_not_zero(Part::First, address, bytes, |at, len| {
+    fn zero(part: Part, address: *mut u8, bytes: usize) {
+        where_not_zero(part, address, bytes, |at, len| {
             assert!(len > 0 && at >= address && at.addr() + len <= address.addr() + bytes);
             // SAFETY: a part of the tests' own block.
             unsafe { set_memory(at, len, 0) }.unwrap();
@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn zeroed(address: *mut u8, bytes: usize) -> bool {
-        zero(address, bytes);
+        zero(Part::First, address, bytes);
         // SAFETY: as above.
         let content = unsafe { core::slice::from_raw_parts(address, bytes) };
         content.iter().all(|byte| *byte == 0)
@@ -222,9 +222,12 @@ mod tests {
     #[test]
     fn a_block_that_nobody_has_written_to_takes_no_memory_by_being_zeroed() {
         let bytes = 24 << 20;
-        let block = allocate_memory(bytes).unwrap();
-        PAUSING.store(0, Ordering::Relaxed);
-        zero(block, bytes);
+        // Not of the heap, where others have left something.
+        let block = os::map::reserve(bytes).unwrap();
+        // SAFETY: the test's own pages.
+        unsafe { os::map::open(block, bytes) }.unwrap();
+        // Of this part nobody says that it is a bad moment to ask.
+        zero(Part::Next, block, bytes);
         let page = os::page_size();
         let map = Pagemap::open().unwrap();
         let mut entries = vec![0; bytes / page - 2];
@@ -233,7 +236,7 @@ mod tests {
         // Huge pages may bring a few with the first and the last.
         let touched = touched.count();
         assert!(touched < bytes / page / 4, "{touched} pages");
-        // SAFETY: the test's own block, not used again.
-        unsafe { free_memory(block) };
+        // SAFETY: the test's own pages, not used again.
+        unsafe { os::map::give_back(block, bytes) }.unwrap();
     }
 }
