@@ -156,7 +156,7 @@ pub(crate) fn cases(is_test: bool) -> Vec<Case> {
 }
 
 fn buffers() -> Vec<Case> {
-    let case = |name: &str, benchmark, size: u64, target| Case {
+    let case = |name: &str, benchmark, flags, size: u64, target| Case {
         name: format!("{name}, {}", bytes(size)),
         unit: if size < MIBI { NS } else { US_OF_NS },
         jdks: 8..NEWEST,
@@ -164,20 +164,19 @@ fn buffers() -> Vec<Case> {
         how: How::Jmh {
             benchmark,
             arguments: vec!["-p".to_owned(), format!("size={size}")],
-            flags: &[],
+            flags,
         },
     };
-    let untouched =
-        SIZES.map(|(size, target)| case("allocateDirect + free", "Direct.untouched", size, target));
-    let written =
-        SIZES.map(|(size, _)| case("allocateDirect + write + free", "Direct.written", size, 1.0));
-    let churn = case("churn among 16 live", "Direct.churn", MIBI, 1.0);
+    let untouched = SIZES
+        .map(|(size, target)| case("allocateDirect + free", "Direct.untouched", &[], size, target));
     let called = SIZES.map(|(size, target)| {
-        let case = case("allocateDirect + free, no _setMemory", "Direct.untouched", size, target);
-        let How::Jmh { benchmark, arguments, .. } = case.how else { return case };
+        let name = "allocateDirect + free, no _setMemory";
         let flags = &["-XX:+UnlockDiagnosticVMOptions", "-XX:DisableIntrinsic=_setMemory"];
-        Case { jdks: SETS_BY_ITSELF, how: How::Jmh { benchmark, arguments, flags }, ..case }
+        Case { jdks: SETS_BY_ITSELF, ..case(name, "Direct.untouched", flags, size, target) }
     });
+    let written = SIZES
+        .map(|(size, _)| case("allocateDirect + write + free", "Direct.written", &[], size, 1.0));
+    let churn = case("churn among 16 live", "Direct.churn", &[], MIBI, 1.0);
     untouched.into_iter().chain(called).chain(written).chain([churn]).collect()
 }
 

@@ -673,40 +673,36 @@ fn remember(address: *mut u8, home: Home) {
 /// # Safety
 /// As [`memory::set_memory`].
 pub unsafe fn set_memory(address: *mut u8, bytes: usize, value: u8) -> Result<(), Errno> {
-    if value == 0
-        && let Some(part) = part_of_block(address, bytes)
-    {
-        memory::where_not_zero(part, address, bytes, |at, len| {
-            // SAFETY: a part of the caller's range. It can't fail: it is writable, so it neither wraps nor
-            // starts at NULL.
-            let _ = unsafe { memory::set_memory(at, len, 0) };
-        });
-        return Ok(());
+    // SAFETY: the caller guarantees the range, and each part of it.
+    let set = |at, len| unsafe { memory::set_memory(at, len, value) };
+    if value != 0 {
+        return set(address, bytes);
     }
-    // SAFETY: the caller guarantees the range.
-    unsafe { memory::set_memory(address, bytes, value) }
+    let mut outcome = Ok(());
+    zero_memory_by(address, bytes, |at, len| outcome = outcome.and(set(at, len)));
+    outcome
 }
 
 /// [`set_memory`] to 0 by `fill`, which gets address and length of each part that has to be filled; all of
 /// it, if nothing is known of the range.
+#[inline]
 pub(crate) fn zero_memory_by(address: *mut u8, bytes: usize, mut fill: impl FnMut(*mut u8, usize)) {
-    match part_of_block(address, bytes) {
-        Some(part) => memory::where_not_zero(part, address, bytes, fill),
-        None => fill(address, bytes),
+    if memory::is_large(bytes)
+        && let Some(part) = part_of_block(address, bytes)
+    {
+        memory::where_not_zero(part, address, bytes, fill);
+    } else {
+        fill(address, bytes);
     }
 }
 
 /// Which part of a live block in the books the range is: its beginning, or what follows that of which this thread
-/// has asked just before. (`DirectByteBuffer` of 25 is zeroed by one MiB after the other.) `None` also of less than
-/// is worth to know. Blocks in the table are of the C library's heap, or a guard's, ours are pages of our own:
-/// all private anonymous memory.
+/// has asked just before. (`DirectByteBuffer` of 25 is zeroed by one MiB after the other.) Blocks in the table are
+/// of the C library's heap, or a guard's, ours are pages of our own: all private anonymous memory.
 fn part_of_block(address: *mut u8, bytes: usize) -> Option<Part> {
     thread_local! {
         /// Where that block starts, and how much of it has been asked of.
         static LAST: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
-    }
-    if !memory::is_large(bytes) {
-        return None;
     }
     if block_from(address, bytes) {
         LAST.set((address.addr(), bytes));

@@ -8,6 +8,7 @@ use crate::common::jdk::{self, Jdk, on_each};
 use crate::program::{
     assert_same, java, natives_where, number, read_report, report_file, run, text,
 };
+use crate::zeros::sets_memory_by_itself;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -48,10 +49,9 @@ impl Mode {
             assert_same(&what, &stock, &ours);
             let plain = flags.contains(&PLAIN) || jdk.version <= 12;
             let passes_blocks = self.options.contains("allocator=jdk");
-            let has_to_answer = |native: &(&str, &str)| {
-                // Compiled code of 23 and later sets memory by itself.
-                let (_, name) = native;
-                !(jdk.version >= 23 && flags.contains(&COMPILED) && *name == "setMemory0")
+            let compiled = flags.contains(&COMPILED);
+            let has_to_answer = |(_, name): &(&str, &str)| {
+                !(compiled && sets_memory_by_itself(jdk) && *name == "setMemory0")
             };
             assert_answered(&what, &read_report(&file), jdk, plain, passes_blocks, has_to_answer);
         });
@@ -174,10 +174,11 @@ fn assert_answered(
         let passed = passes_blocks && of_blocks.contains(&name);
         number(native, if passed { "/passed" } else { "/answered" }) > 0
     };
-    let answered = natives_where(report, took_part);
-    expected.retain(has_to_answer);
-    let missing: Vec<_> = expected.difference(&answered).collect();
-    assert!(missing.is_empty(), "{what}: {missing:?} never answered");
+    let mut answered = natives_where(report, took_part);
+    // Of the others it is chance whether they were called.
+    answered.retain(&has_to_answer);
+    expected.retain(&has_to_answer);
+    assert_eq!(answered, expected, "{what}: the natives that answered");
     assert_eq!(number(report, "/jdk/feature"), u64::from(jdk.version), "{what}");
     assert!(number(report, "/memory/allocated_blocks") > 10_000, "{what}: {report:#}");
     assert!(number(report, "/channels/bytes_written") > 10_000_000, "{what}: {report:#}");

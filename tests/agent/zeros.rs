@@ -7,11 +7,8 @@ use crate::program::LIMIT;
 /// What the program takes.
 const BYTES: u64 = 256 << 20;
 
-/// For a compiler that else zeroes by itself, and calls no native.
-const NOT_BY_THE_COMPILER: [&str; 2] =
-    ["-XX:+UnlockDiagnosticVMOptions", "-XX:DisableIntrinsic=_setMemory"];
-
-fn can_be_zeroed_by_the_compiler(jdk: &Jdk) -> bool {
+/// Whether compiled code does what `Unsafe.setMemory0` does, and does not call it.
+pub(crate) fn sets_memory_by_itself(jdk: &Jdk) -> bool {
     jdk.version >= 23
 }
 
@@ -37,11 +34,12 @@ fn large_buffers_are_zero_and_not_there_until_they_are_written_to() {
         // Compiled in the foreground, so that it is compiled when the large ones come.
         let (first, compiled) = (untouched(&[], "0"), untouched(&["-Xbatch"], "30000"));
         let mut not_there = vec![first];
-        if can_be_zeroed_by_the_compiler(jdk) {
+        if sets_memory_by_itself(jdk) {
             let zeros = resident(&ours(jdk, "", &compiled, LIMIT).0);
             assert!(zeros > BYTES / 10 * 9, "JDK {}: {zeros} bytes: say so in README", jdk.version);
-            let [unlock, disable] = NOT_BY_THE_COMPILER;
-            not_there.push(untouched(&["-Xbatch", unlock, disable], "30000"));
+            let unlock = "-XX:+UnlockDiagnosticVMOptions";
+            let called = ["-Xbatch", unlock, "-XX:DisableIntrinsic=_setMemory"];
+            not_there.push(untouched(&called, "30000"));
         } else {
             not_there.push(compiled);
         }

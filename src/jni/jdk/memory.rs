@@ -374,6 +374,25 @@ fn off_heap_size(bases: &[&JObject<'_>], bytes: jlong) -> Option<usize> {
     usize::try_from(bytes).ok().filter(|bytes| off_heap && *bytes > 0)
 }
 
+/// Has the original of a `setMemory` set the range, or a part of it; `[this, base]` as the native got them.
+///
+/// # Safety
+/// The native is a `setMemory`, and the range lies in the one that it was called with.
+unsafe fn set_by_original(
+    native: Native,
+    env: &RawEnv<'_>,
+    [this, base]: [&JObject<'_>; 2],
+    offset: jlong,
+    bytes: jlong,
+    value: jbyte,
+) -> Result<(), Exception> {
+    // SAFETY: the table gives every `setMemory` this signature.
+    let original = unsafe { native.original::<SetMemory>() }?;
+    // SAFETY: the original gets what the native got from the JVM, or, by the caller's promise, a part of it.
+    unsafe { original(env.as_raw(), this.as_raw(), base.as_raw(), offset, bytes, value) };
+    env.check()
+}
+
 /// `Unsafe.setMemory(Object, long, long, byte)`, `setMemory0` from 9 to 21.
 pub(in super::super) extern "system" fn set_memory<'local, const ID: usize>(
     env: EnvUnowned<'local>,
@@ -393,11 +412,8 @@ pub(in super::super) extern "system" fn set_memory<'local, const ID: usize>(
             }
         }
         Native(ID).passed();
-        // SAFETY: the table gives this native this signature.
-        let original = unsafe { Native(ID).original::<SetMemory>() }?;
-        // SAFETY: the original gets what this native got from the JVM.
-        unsafe { original(env.as_raw(), this.as_raw(), base.as_raw(), offset, bytes, value) };
-        env.check()
+        // SAFETY: this native, and the range that it was called with.
+        unsafe { set_by_original(Native(ID), env, [&this, &base], offset, bytes, value) }
     });
 }
 
@@ -413,13 +429,9 @@ pub(in super::super) extern "system" fn set_memory_by_original<'local, const ID:
     value: jbyte,
 ) {
     native(env, |env| {
-        // SAFETY: the table gives this native this signature.
-        let original = unsafe { Native(ID).original::<SetMemory>() }?;
-        let (this, from) = (this.as_raw(), base.as_raw());
         let fill = |offset, bytes| {
-            // SAFETY: the original gets what this native got from the JVM, or a part of that range.
-            unsafe { original(env.as_raw(), this, from, offset, bytes, value) };
-            env.check()
+            // SAFETY: this native, and the range that it was called with, or a part of it.
+            unsafe { set_by_original(Native(ID), env, [&this, &base], offset, bytes, value) }
         };
         let Some(size) = off_heap_size(&[&base], bytes).filter(|_| value == 0) else {
             Native(ID).passed();
